@@ -1,0 +1,98 @@
+"""Decides, piece by piece, between an official release and what stands in for it, and makes the toolchain ready."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from toolchain import cache, layout, official, standins, versions
+from toolchain.cache import Piece, Ready
+from toolchain.official import Downloads, UnavailableError
+from toolchain.progress import Report, report, say
+from toolchain.versions import Versions
+
+CLI = "cli"
+
+# How long to wait for an answer of Pulumi's downloads, in seconds. Most networks without a way to them say so at once.
+PATIENCE = 5.0
+PATIENCE_WITH_STAND_INS = 0.8  # they can be used; the official releases are found the next time
+
+
+def ensure() -> Ready:
+    """Return the toolchain, after having made it if need be.
+
+    Whoever finds stand-ins asks again for the official releases, and takes these once they can be had.
+
+    Raises:
+        ToolchainError: It cannot be made.
+    """
+    folder = cache.folder()
+    with cache.lock(folder, waiting=lambda: say("another run is making it; waiting for that")):
+        ready = cache.read(folder)
+        if ready and ready.official:
+            return ready
+        pinned = versions.load()
+        downloads = official.find(pinned, PATIENCE_WITH_STAND_INS if ready else PATIENCE)
+        if ready and not downloads:
+            (folder / "ready").touch()  # asked and answered, for now
+            return ready
+        say(f"Pulumi's downloads {f'answer at {downloads.folder}' if downloads else 'cannot be reached'}")
+        return _make(folder, pinned, downloads)
+
+
+def _make(folder: Path, pinned: Versions, downloads: Downloads | None) -> Ready:
+    for abandoned in folder.glob(".making-*"):
+        shutil.rmtree(abandoned)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as made, report() as told:
+        draft = Path(made) / "tree"
+        draft.mkdir()
+        stand_ins = _fill(draft, pinned, downloads, told)
+        pieces = tuple(
+            Piece(name, version, "stand-in" if name in stand_ins else "official")
+            for name, version in {CLI: pinned.cli, **pinned.plugins}.items()
+        )
+        tree = folder / cache.tree_name(pieces)
+        _remember_stacks(draft, folder.parent / "workspaces")
+        (draft / layout.ENVIRONMENT).write_text(layout.exports(tree))
+        if not tree.exists():
+            draft.rename(tree)
+        cache.write(folder, pieces)
+    return Ready(tree, pieces)
+
+
+def _remember_stacks(tree: Path, workspaces: Path) -> None:
+    """Let all toolchains share the folder in which the CLI notes the selected stack of each project."""
+    workspaces.mkdir(exist_ok=True)
+    (tree / layout.HOME).mkdir(exist_ok=True)
+    (tree / layout.HOME / "workspaces").symlink_to(workspaces)
+
+
+def _fill(tree: Path, pinned: Versions, downloads: Downloads | None, told: Report) -> set[str]:
+    """Fill the tree and return the names of those pieces for which a stand-in was built."""
+    if not downloads:
+        standins.build(tree, pinned, told, cli=True, plugins=list(pinned.plugins))
+        return {CLI, *pinned.plugins}
+
+    stand_ins: set[str] = set()
+
+    def fetch(name: str, get: Callable[[], None]) -> None:
+        try:
+            get()
+        except UnavailableError as error:
+            say(f"{error}: building a STAND-IN")
+            stand_ins.add(name)
+
+    fetch(CLI, lambda: official.fetch_cli(tree, downloads, told))
+    if CLI in stand_ins:
+        standins.build(tree, pinned, told, cli=True, plugins=[])
+    with ThreadPoolExecutor() as pool:
+        for fetched in [
+            pool.submit(fetch, name, partial(official.fetch_plugin, tree, name, version, told))
+            for name, version in pinned.plugins.items()
+        ]:
+            fetched.result()
+    if missing := sorted(stand_ins - {CLI}):
+        standins.build(tree, pinned, told, cli=False, plugins=missing)
+    return stand_ins
