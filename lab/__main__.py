@@ -1,0 +1,121 @@
+"""What must be there before the lab's hosts are created, and gone after they were destroyed.
+
+stack: the dev stack's back end in .state/, and the shell lines with which the Pulumi CLI finds it.
+ensure: Docker runs and has the image, and the lab's subnets are free. Safe to repeat, and to run twice at a time.
+status: what there is of every lab.
+down: removes containers, networks and volumes that a lab left behind; with --all those of every lab, the images, the
+cache, and the dockerd that `ensure` started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import sys
+import time
+
+from rich.box import SIMPLE
+from rich.table import Table
+
+from components.settings import InvalidConfigurationError, load
+from lab import daemon, host_image, network, removal, stack, workspace
+from lab.console import LabError, answer, console
+from lab.settings import HOST_LABEL, LAB_LABEL, LabSettings
+
+
+def ensure(settings: LabSettings) -> None:
+    """Makes everything ready for the lab's hosts."""
+    started = time.monotonic()
+    with workspace.locked():
+        version = daemon.ensure()
+        image = host_image.ensure()
+    network.check(settings)
+    console.print(f"Lab: Docker {version} and {image} are ready ({time.monotonic() - started:.1f} s).")
+
+
+def status() -> None:
+    """Prints a table of every lab's containers."""
+    version = daemon.version()
+    if not version:
+        console.print("No Docker daemon answers, so there is no lab. Start it with: python -m lab ensure")
+        return
+    image = host_image.reference()
+    columns = {
+        "lab": f'{{{{.Label "{LAB_LABEL}"}}}}',
+        "host": f'{{{{.Label "{HOST_LABEL}"}}}}',
+        "container": "{{.Names}}",
+        "state": "{{.Status}}",
+        "image": "{{.Image}}",
+    }
+    table = Table(*columns, box=SIMPLE)
+    listing = answer("docker", "ps", "--all", f"--filter=label={LAB_LABEL}", "--format", "\t".join(columns.values()))
+    for line in sorted((listing or "").splitlines()):
+        *facts, of = line.split("\t")
+        table.add_row(*facts, "current" if of == image else "older")
+    console.print(f"Docker {version}, image {image}")
+    console.print(table if table.rows else "There is no lab.")
+
+
+def down(lab: str | None) -> None:
+    """Removes what a lab, or every lab, has in Docker."""
+    if not daemon.version():
+        console.print("No Docker daemon answers, so no lab runs.")
+        return
+    removal.remove(lab)
+
+
+def erase() -> None:
+    """Removes what all labs share: the images, the cache, and the daemon if the lab started it."""
+    images = (answer("docker", "image", "ls", "--quiet", "--filter=reference=sealed-data-tier/*") or "").split()
+    if images:
+        answer("docker", "image", "rm", "--force", *sorted(set(images)), timeout=120)
+    daemon.stop()
+    shutil.rmtree(workspace.directory())
+    console.print(f"Removed: {len(images)} images and the cache")
+
+
+def main() -> int:
+    """Runs one command and returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lab", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    defaults = LabSettings()
+    ensuring = commands.add_parser("ensure", help="make Docker, the image and the subnets ready")
+    ensuring.add_argument("--prefix", default=defaults.prefix, help="the lab's lab.prefix (default: %(default)s)")
+    ensuring.add_argument("--subnet", default=defaults.subnet, help="its lab.subnet (default: %(default)s)")
+    ensuring.add_argument("--subnet6", default=defaults.subnet6, help="its lab.subnet6 or none (default: %(default)s)")
+    commands.add_parser("stack", help="prepare the dev stack's back end and print its environment")
+    commands.add_parser("status", help="show what there is of every lab")
+    downing = commands.add_parser("down", help="remove what a lab left behind")
+    downing.add_argument("--prefix", default=defaults.prefix, help="the lab's lab.prefix (default: %(default)s)")
+    downing.add_argument(
+        "--all", action="store_true", help="every lab, and the images, the cache and the dockerd started here"
+    )
+    given = parser.parse_args()
+    try:
+        match given.command:
+            case "ensure":
+                subnet6 = None if given.subnet6 == "none" else given.subnet6
+                lab = {"prefix": given.prefix, "subnet": given.subnet, "subnet6": subnet6}
+                ensure(load(LabSettings, lab, "lab"))
+            case "stack":
+                with contextlib.redirect_stdout(sys.stderr):  # what is printed is for a shell's eval
+                    stack.prepare()
+                print(stack.exports(), end="")
+            case "status":
+                status()
+            case _:
+                with workspace.locked():
+                    down(None if given.all else given.prefix)
+                    if given.all:
+                        erase()
+    except (LabError, InvalidConfigurationError) as error:
+        console.print(f"lab: {error}", style="red", markup=False)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""What a lab consists of, as the stack's configuration says it."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field, model_validator
+
+from components.settings import HostName, Port, Settings
+
+_NAME: Final = re.compile(r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")
+_FIRST_HOST: Final = 11
+"""The first host's number in the subnet; the lower ones are Docker's gateway and room for virtual IPs."""
+_UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
+
+CACHE: Final = "cache"
+GATE: Final = "ready"
+"""What the lab's containers are called that are no hosts; a host cannot have their names."""
+
+LAB_LABEL: Final = "sealed-data-tier.lab"
+"""On everything in Docker that belongs to a lab; its value is the lab's prefix."""
+HOST_LABEL: Final = "sealed-data-tier.host"
+"""On every host's container; its value is the host's name."""
+
+
+def _name(name: str) -> str:
+    if _NAME.match(name) and name not in (CACHE, GATE):
+        return name
+    raise ValueError(
+        f"{name!r} cannot name a host or a lab: use lower-case letters, digits and '-', and not {CACHE!r} or {GATE!r}"
+    )
+
+
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class CacheSettings(Settings):
+    """The one Valkey that several hosts offer on a loopback port, as a Kubernetes NodePort would.
+
+    Attributes:
+        workers: The hosts that offer it.
+        port: The port on their loopback addresses, IPv4 and IPv6.
+    """
+
+    workers: tuple[Name, ...] = ("worker1", "worker2")
+    port: Port = 30379
+
+
+class LabSettings(Settings):
+    """One lab; two with different prefixes and subnets live side by side on one machine.
+
+    Attributes:
+        prefix: Begins the names of everything in Docker: host `app1` is container `<prefix>-app1`.
+        hosts: The hosts. An address follows from the place in this list: append, and those before keep theirs.
+        domain: Every host knows all others as `<host>` and `<host>.<domain>`.
+        subnet: The private IPv4 network of the lab; free on this machine.
+        subnet6: A unique-local IPv6 network, where hosts are known as `<host>.ipv6.<domain>`; null for none.
+        cache: The cache service behind the workers; null for none.
+    """
+
+    prefix: Name = "sealed-data-tier"
+    hosts: Annotated[tuple[Name, ...], Field(min_length=1)] = ("app1", "app2", "lb1", "worker1", "worker2", "outsider")
+    domain: HostName = "example.com"
+    subnet: IPv4Network = IPv4Network("10.203.17.0/24")
+    subnet6: IPv6Network | None = IPv6Network("fd5d:7a1e:203:17::/64")
+    cache: CacheSettings | None = CacheSettings()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> LabSettings:
+        if twice := sorted({host for host in self.hosts if self.hosts.count(host) > 1}):
+            raise ValueError(f"hosts {', '.join(twice)} are listed twice: name each host once")
+        if strangers := sorted(set(self.cache.workers if self.cache else ()) - set(self.hosts)):
+            raise ValueError(
+                f"cache.workers {', '.join(strangers)} are not in hosts: add them there, or set cache to null"
+            )
+        if not self.subnet.is_private:
+            raise ValueError(f"subnet {self.subnet} is public: use one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+        if self.subnet6 and not self.subnet6.subnet_of(_UNIQUE_LOCAL):
+            raise ValueError(f"subnet6 {self.subnet6} is not unique-local: use a /64 of fd00::/8, or null")
+        room = self.subnet.num_addresses - _FIRST_HOST - 1
+        if len(self.hosts) > room:
+            raise ValueError(f"subnet {self.subnet} has room for {max(room, 0)} hosts, not {len(self.hosts)}: widen it")
+        return self
+
+    def container(self, host: str) -> str:
+        """The name of a host's container."""
+        return f"{self.prefix}-{host}"
+
+    def address(self, host: str) -> str:
+        """A host's IPv4 address."""
+        return str(self.subnet[_FIRST_HOST + self.hosts.index(host)])
+
+    def address6(self, host: str) -> str | None:
+        """A host's IPv6 address, where the lab has IPv6."""
+        return str(self.subnet6[_FIRST_HOST + self.hosts.index(host)]) if self.subnet6 else None
+
+    def names(self, host: str) -> dict[str, list[str]]:
+        """A host's addresses, each with the names by which the other hosts know it."""
+        names = {self.address(host): [f"{host}.{self.domain}", host]}
+        if address6 := self.address6(host):
+            names[address6] = [f"{host}.ipv6.{self.domain}"]
+        return names
+
+    def labels(self) -> dict[str, str]:
+        """What everything in Docker that belongs to this lab is labelled with."""
+        return {LAB_LABEL: self.prefix}
