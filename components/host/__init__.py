@@ -1,0 +1,24 @@
+"""Hosts, and what one role puts on one host. The only package that speaks to hosts."""
+
+from components.host.component import BastionArgs, Host, HostArgs, Role
+from components.host.role import Check, Directory, File, RoleSpec, Unit, User, Validation
+from components.host.settings import BastionSettings, Family, HostSettings, fingerprint, pinned_key
+
+__all__ = [
+    "BastionArgs",
+    "BastionSettings",
+    "Check",
+    "Directory",
+    "Family",
+    "File",
+    "Host",
+    "HostArgs",
+    "HostSettings",
+    "Role",
+    "RoleSpec",
+    "Unit",
+    "User",
+    "Validation",
+    "fingerprint",
+    "pinned_key",
+]

@@ -1,0 +1,313 @@
+"""Host and Role: the only resources that speak to hosts."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pulumi
+from pulumi_command import local, remote
+
+from components.host.bundle import pack
+from components.host.role import File, RoleSpec
+from components.host.settings import BastionSettings, Family, HostSettings
+from components.names import is_address
+
+_RUNTIME: Final = "/usr/local/lib/sealed-data-tier/runtime"
+_HERE: Final = Path(__file__).parent
+_RUNTIME_TEXT: Final = (_HERE / "runtime.sh").read_text()
+_FAREWELL_TEXT: Final = (_HERE / "farewell.sh").read_text()
+
+# An unreachable host is reported after at most about 35 s: three dials of 10 s with a short pause between them.
+_DIAL_ERROR_LIMIT: Final = 2
+_DIAL_TIMEOUT_S: Final = 10
+_NO_RUNTIME: Final = "this is a new or reinstalled host: raise hosts.<name>.incarnation"
+
+# The first line is sudo's, if it asks; the script comes after it.
+_INSTALL: Final = (
+    't=$(mktemp); trap "rm -f $t" EXIT; IFS= read -r line; cat >"$t"; printf "%s\\n" "$line" | sh "$t" {option}install'
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BastionArgs:
+    """The one hop that stands before a host; see `BastionSettings`."""
+
+    address: pulumi.Input[str]
+    user: pulumi.Input[str]
+    host_key: pulumi.Input[str]
+    port: pulumi.Input[int] = 22
+    private_key: pulumi.Input[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostArgs:
+    """How to reach a host, and what kind it is; see `HostSettings` for each value.
+
+    Attributes:
+        address: DNS name or IP address that the deploying machine dials.
+        user: Account to log in with.
+        host_key: Pinned ed25519 host key.
+        port: SSH port.
+        private_key: OpenSSH private key; None for the agent's.
+        sudo_password: Password for sudo; None where sudo does not ask.
+        bastion: One hop before the host.
+        family: OS family.
+        internal_address: Address that other hosts dial; default `address`.
+        source_addresses: Addresses or networks that others see it come from; default the address they dial.
+        incarnation: Changes when an empty machine took the host's place.
+    """
+
+    address: pulumi.Input[str]
+    user: str
+    host_key: pulumi.Input[str]
+    port: pulumi.Input[int] = 22
+    private_key: pulumi.Input[str] | None = None
+    sudo_password: pulumi.Input[str] | None = None
+    bastion: BastionArgs | None = None
+    family: Family = Family.DEBIAN
+    internal_address: pulumi.Input[str] | None = None
+    source_addresses: tuple[str, ...] = ()
+    incarnation: pulumi.Input[str] = ""
+
+    @staticmethod
+    def of(settings: HostSettings) -> HostArgs:
+        """Read the arguments from the stack's configuration; secrets become secret outputs."""
+        bastion = settings.bastion
+        return HostArgs(
+            address=settings.address,
+            user=settings.user,
+            host_key=settings.host_key,
+            port=settings.port,
+            private_key=_secret(settings.private_key),
+            sudo_password=_secret(settings.sudo_password),
+            bastion=None if bastion is None else _bastion(bastion),
+            family=settings.family,
+            internal_address=settings.internal_address,
+            source_addresses=settings.source_addresses,
+            incarnation=settings.incarnation,
+        )
+
+
+def _secret(value: Any) -> pulumi.Output[str] | None:  # noqa: ANN401 - SecretStr or None
+    return None if value is None else pulumi.Output.secret(value.get_secret_value())
+
+
+def _hidden(text: pulumi.Output[str]) -> pulumi.Output[str]:
+    return cast("pulumi.Output[str]", pulumi.Output.secret(cast("Any", text)))
+
+
+def _bastion(settings: BastionSettings) -> BastionArgs:
+    return BastionArgs(
+        address=settings.address,
+        user=settings.user,
+        host_key=settings.host_key,
+        port=settings.port,
+        private_key=_secret(settings.private_key),
+    )
+
+
+class Host(pulumi.ComponentResource):
+    """A Linux host under the host contract: its pinned connection and the runtime that carries out roles on it.
+
+    Removing a host from the stack, or destroying the stack, restores everything that was there before, in one
+    connection. If the host cannot be reached under its pinned key it is left as it is, and the destroy goes on.
+
+    Attributes:
+        host_name: Name of the host in the stack.
+        args: How it is reached.
+        address: Address that other hosts dial.
+    """
+
+    host_name: str
+    address: pulumi.Output[str]
+
+    def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        inputs = {"address": args.address, "user": args.user, "hostKey": args.host_key, "family": args.family.value}
+        super().__init__("sealed-data-tier:host:Host", name, inputs, opts)
+        self.host_name = name
+        self.args = args
+        self.address = pulumi.Output.from_input(args.internal_address or args.address)
+        self.connection = self._connection()
+        self.farewell = local.Command(
+            f"{name}-farewell",
+            delete=_FAREWELL_TEXT,
+            stdin=_hidden(self._farewell_input()),
+            add_previous_output_in_env=False,
+            logging=local.Logging.STDERR,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        password = pulumi.Output.from_input(args.sudo_password or "")
+        text = pulumi.Output.all(password, args.incarnation).apply(
+            lambda both: f"{both[0]}\n{_RUNTIME_TEXT}# incarnation {both[1]}\n"
+        )
+        self.runtime = self.command("runtime", _INSTALL.format(option=self._sudo_option), stdin=text, parent=self)
+        self.register_outputs({"address": self.address})
+
+    @property
+    def has_source_addresses(self) -> bool:
+        """Whether a far host can be told where this one comes from; a DNS name is no source address to sshd."""
+        dialled = self.args.internal_address or self.args.address
+        return bool(self.args.source_addresses) or not isinstance(dialled, str) or is_address(dialled)
+
+    @property
+    def source_addresses(self) -> pulumi.Output[list[str]]:
+        """Addresses or networks that other hosts see this one come from."""
+        declared = list(self.args.source_addresses)
+        return self.address.apply(lambda address: declared or [address])
+
+    @property
+    def _sudo_option(self) -> str:
+        return "" if self.args.sudo_password is None else "-S "
+
+    def as_root(self, script: str) -> str:
+        """Wrap a script so that it runs as root; sudo takes its password from the first line of standard input."""
+        quoted = shlex.quote(script)
+        if self.args.user == "root":
+            return f"sh -uc {quoted}"
+        how = "-n" if self.args.sudo_password is None else "-S -p ''"
+        return f"sudo {how} -- sh -uc {quoted}"
+
+    def command(
+        self,
+        name: str,
+        create: str,
+        *,
+        stdin: pulumi.Output[str],
+        parent: pulumi.Resource,
+        delete: str | None = None,
+        depends_on: list[pulumi.Resource] | None = None,
+    ) -> remote.Command:
+        """Register one command on this host.
+
+        Args:
+            name: Name within the host; the resource is called `<host>-<name>`.
+            create: POSIX sh without secrets, for create and update.
+            stdin: Standard input of every run; becomes secret.
+            parent: Parent resource.
+            delete: POSIX sh without secrets, or None. Not run when the whole host leaves.
+            depends_on: What has to be there first.
+        """
+        return remote.Command(
+            f"{self.host_name}-{name}",
+            connection=self.connection,
+            create=create,
+            delete=delete,
+            stdin=_hidden(stdin),
+            add_previous_output_in_env=False,
+            logging=remote.Logging.NONE,
+            opts=pulumi.ResourceOptions(parent=parent, depends_on=depends_on, deleted_with=self.farewell),
+        )
+
+    def role_command(self, role: str, stdin: pulumi.Output[str], parent: pulumi.Resource) -> remote.Command:
+        """Register the one command that applies a role and deletes it again."""
+
+        def run(verb: str) -> str:
+            found = f'[ -x {_RUNTIME} ] || {{ echo "{_NO_RUNTIME}" >&2; exit 69; }}'
+            return f"{found}; {_RUNTIME} {self._sudo_option}{verb} {role}"
+
+        text = self.with_sudo_password(stdin)
+        return self.command(
+            role, run("apply"), stdin=text, parent=parent, delete=run("delete"), depends_on=[self.runtime]
+        )
+
+    def _connection(self) -> remote.ConnectionArgs:
+        args = self.args
+        proxy = None
+        if args.bastion is not None:
+            proxy = remote.ProxyConnectionArgs(
+                host=args.bastion.address,
+                port=pulumi.Output.from_input(args.bastion.port).apply(float),
+                user=args.bastion.user,
+                private_key=args.bastion.private_key,
+                host_key=args.bastion.host_key,
+                dial_error_limit=_DIAL_ERROR_LIMIT,
+                per_dial_timeout=_DIAL_TIMEOUT_S,
+            )
+        return remote.ConnectionArgs(
+            host=args.address,
+            port=pulumi.Output.from_input(args.port).apply(float),
+            user=args.user,
+            private_key=args.private_key,
+            host_key=args.host_key,
+            dial_error_limit=_DIAL_ERROR_LIMIT,
+            per_dial_timeout=_DIAL_TIMEOUT_S,
+            proxy=proxy,
+        )
+
+    def with_sudo_password(self, stdin: pulumi.Output[str]) -> pulumi.Output[str]:
+        """Put the line before a command's input that sudo reads, if it asks."""
+        return pulumi.Output.all(self._sudo_line(), stdin).apply("".join)
+
+    def _sudo_line(self) -> pulumi.Output[str]:
+        password = self.args.sudo_password
+        return pulumi.Output.from_input("" if password is None else password).apply(lambda text: text and f"{text}\n")
+
+    def _farewell_input(self) -> pulumi.Output[str]:
+        args = self.args
+        lines = [*_end(args), pulumi.Output.from_input(args.sudo_password or "-")]
+        if args.bastion is not None:
+            lines += [pulumi.Output.from_input("bastion"), *_end(args.bastion)]
+        return pulumi.Output.all(*lines).apply(lambda values: "".join(f"{value}\n" for value in values))
+
+
+def _end(args: HostArgs | BastionArgs) -> list[pulumi.Output[Any]]:
+    """One end of a connection as farewell.sh reads it."""
+    key = pulumi.Output.from_input(args.private_key or "")
+    encoded = key.apply(lambda text: base64.b64encode(text.encode()).decode() or "-")
+    plain = (args.address, args.port, args.user, args.host_key)
+    return [*(pulumi.Output.from_input(value).apply(_whole) for value in plain), encoded]
+
+
+def _whole(value: Any) -> str:  # noqa: ANN401 - str or a number that may have become a float on its way
+    return str(int(value)) if isinstance(value, float) else str(value)
+
+
+class Role(pulumi.ComponentResource):
+    """One role on one host: reviewed as text, carried out as one transaction.
+
+    Its inputs hold every file's text by path (secret files only by name), so that `pulumi preview --diff` shows changed
+    lines and policies read exactly what would be written; both come from the object that the command below sends.
+
+    Attributes:
+        host: The host.
+        spec: What is put there.
+    """
+
+    def __init__(self, name: str, host: Host, spec: RoleSpec, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("sealed-data-tier:host:Role", name, _reviewed(host, spec), opts)
+        self.host = host
+        self.spec = spec
+        contents = pulumi.Output.all(**{file.path: file.content for file in spec.files})
+        family = host.args.family.value
+        stdin = pulumi.Output.all(contents, host.args.incarnation).apply(
+            lambda both: pack(spec, both[0], family=family, incarnation=both[1])
+        )
+        self.command = host.role_command(spec.name, stdin, parent=self)
+        self.register_outputs({})
+
+
+def _reviewed(host: Host, spec: RoleSpec) -> dict[str, Any]:
+    """What reviewers and policies see of a role; keys that would be empty are left out."""
+
+    def place(file: File) -> str:
+        return f"{file.mode:04o} {file.owner}:{file.group}"
+
+    inputs: dict[str, Any] = {
+        "host": host.host_name,
+        "role": spec.name,
+        "packages": list(spec.packages),
+        "users": [f"{user.name} {user.home} {user.shell}" for user in spec.users],
+        "directories": {each.path: f"{each.mode:04o} {each.owner}:{each.group}" for each in spec.directories},
+        "files": {file.path: file.content for file in spec.files if not file.secret},
+        "modes": {file.path: place(file) for file in spec.files},
+        "secretFiles": [file.path for file in spec.files if file.secret],
+        "units": [unit.name for unit in spec.units],
+        "validations": {each.name: each.command for each in spec.validations},
+        "checks": {each.name: each.command for each in spec.checks},
+        "selinuxBooleans": list(spec.selinux_booleans),
+    }
+    return {key: value for key, value in inputs.items() if value}
