@@ -1,0 +1,1 @@
+"""HAProxy on lab hosts of its own."""
