@@ -1,0 +1,80 @@
+"""One stack: its configuration, the hosts it names or creates, and what is put on them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from typing import Final
+
+import pulumi
+
+from components.cache_service import CacheService, CacheServiceArgs, CacheServiceSettings
+from components.host import Host, HostArgs, HostSettings
+from components.settings import InvalidConfigurationError, load
+from lab.hosts import Lab, LabArgs, LabEndpoint
+from lab.settings import LabSettings
+
+_PROJECT: Final = "sealed-data-tier"
+_SECTIONS: Final = ("lab", "hosts", "cacheService")
+
+
+def _refuse_unknown_sections() -> None:
+    given = (key.partition(":") for key in pulumi.runtime.get_config_env() if key.startswith(f"{_PROJECT}:"))
+    if unknown := sorted({section for _, _, section in given} - set(_SECTIONS)):
+        known = ", ".join(_SECTIONS)
+        raise InvalidConfigurationError([f"{name}: nobody reads this key: use one of {known}" for name in unknown])
+
+
+def _lab_host(endpoint: LabEndpoint) -> HostArgs:
+    return HostArgs(
+        address=endpoint.address,
+        user=endpoint.user,
+        host_key=endpoint.host_key,
+        port=endpoint.port,
+        private_key=endpoint.private_key,
+        incarnation=endpoint.container_id,
+    )
+
+
+def _declared_hosts(config: pulumi.Config) -> Mapping[str, HostArgs]:
+    hosts = config.get_object("hosts") or {}
+    if not isinstance(hosts, Mapping):
+        raise InvalidConfigurationError(["hosts: map each host's name to its address, user and hostKey"])
+    settings, problems = {}, []
+    for name, data in hosts.items():
+        try:
+            settings[name] = load(HostSettings, data, f"hosts.{name}")
+        except InvalidConfigurationError as error:
+            problems += error.problems
+    if problems:
+        raise InvalidConfigurationError(problems)
+    return {name: HostArgs.of(each) for name, each in settings.items()}
+
+
+def main() -> None:
+    """Compose the stack."""
+    config = pulumi.Config()
+    _refuse_unknown_sections()
+    arguments = dict(_declared_hosts(config))
+    cache_settings = None
+    if (data := config.get_object("cacheService")) is not None:
+        cache_settings = load(CacheServiceSettings, data, "cacheService")
+    cache_password: pulumi.Output[str] | None = None
+    if (data := config.get_object("lab")) is not None:
+        lab = Lab("lab", LabArgs(settings=load(LabSettings, data, "lab")))
+        arguments |= {name: _lab_host(endpoint) for name, endpoint in lab.endpoints.items()}
+        cache_password = lab.cache_password
+    hosts = {name: Host(name, args) for name, args in arguments.items()}
+    pulumi.export("hosts", {name: host.address for name, host in hosts.items()})
+    if cache_settings is not None:
+        service = CacheService(
+            "cache-service",
+            CacheServiceArgs(settings=cache_settings, hosts=hosts, password=cache_password),
+        )
+        pulumi.export("cacheService", service.outputs)
+
+
+# When something failed the engine interrupts the program. Where the program was does not belong into that error.
+signal.signal(signal.SIGINT, lambda *_: os._exit(1))
+main()
