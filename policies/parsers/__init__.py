@@ -1,0 +1,1 @@
+"""Parsers of the formats that the rules read: as tolerant as the daemons, with the line of every value."""

@@ -1,0 +1,171 @@
+"""Resources as the rules see them: plain values, and a list of those that are not known yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from pulumi_policy.proxy import UnknownValueError
+
+from policies.rules import Command, HostFiles
+
+_ROLE: Final = "sealed-data-tier:host:Role"
+# What stands for a secret in a state that is analysed without its passphrase.
+_REDACTED: Final = "[secret]"
+_CONNECTIONS: Final = (("connection",), ("connection", "proxy"))
+_CREDENTIALS: Final = ("password", "privateKey", "privateKeyPassword")
+
+
+class _Unknown(Enum):
+    """Stands for a value that is there but cannot be read."""
+
+    VALUE = "unknown"
+
+
+_UNKNOWN: Final = _Unknown.VALUE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What there is to check in one resource.
+
+    Attributes:
+        files: Files that it writes.
+        command: What it runs.
+        unknown: Properties that rules would read and cannot yet.
+    """
+
+    files: HostFiles | None = None
+    command: Command | None = None
+    unknown: tuple[str, ...] = ()
+
+
+def subject_of(kind: str, props: Mapping[str, Any]) -> Subject | None:
+    """Read a resource's inputs.
+
+    Args:
+        kind: Its type.
+        props: Its inputs, as the policy SDK hands them out.
+
+    Returns:
+        What there is to check, or None for a type that no rule is about.
+    """
+    read = _READERS.get(kind)
+    return None if read is None else read(kind, _plain(props))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever an input holds
+    """Copy a value; reading an unknown one raises, which would end the check of everything beside it."""
+    if isinstance(value, Mapping):
+        return {key: _item(value, key) for key in value}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_item(value, index) for index in range(len(value))]
+    return _UNKNOWN if value == _REDACTED else value
+
+
+def _item(container: Any, key: Any) -> Any:  # noqa: ANN401 - whatever an input holds
+    try:
+        return _plain(container[key])
+    except UnknownValueError:
+        return _UNKNOWN
+
+
+class _Reader:
+    """Picks values out of plain inputs and keeps a list of those that it found unknown."""
+
+    def __init__(self, inputs: Mapping[str, Any]) -> None:
+        self.inputs = inputs
+        self.unknown: list[str] = []
+
+    def value(self, *path: str, note: bool = True) -> Any:  # noqa: ANN401 - whatever an input holds
+        """Return a value, None where nothing is set, or `_UNKNOWN`, which is noted."""
+        here: Any = self.inputs
+        for depth, step in enumerate(path, start=1):
+            here = here.get(step) if isinstance(here, Mapping) else None
+            if here is _UNKNOWN:
+                name = ".".join(path[:depth])
+                if note and name not in self.unknown:
+                    self.unknown.append(name)
+                return _UNKNOWN
+        return here
+
+    def text(self, *path: str, note: bool = True) -> str | None:
+        """Return a text, or None where it is not set, not known or no text."""
+        value = self.value(*path, note=note)
+        return value if isinstance(value, str) else None
+
+    def texts(self, *path: str) -> dict[str, str]:
+        """Return the known texts of a mapping."""
+        mapping = self.value(*path)
+        known = {key: self.text(*path, key) for key in mapping} if isinstance(mapping, Mapping) else {}
+        return {key: value for key, value in known.items() if value is not None}
+
+    def items(self, *path: str) -> list[str]:
+        """Return the known texts of a list."""
+        values = self.value(*path)
+        return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+
+
+def _role(kind: str, inputs: Mapping[str, Any]) -> Subject:
+    reader = _Reader(inputs)
+    texts = reader.texts("files")
+    files = inputs.get("files")
+    users = [user.split(" ") for user in reader.items("users")]
+    commands = {
+        f"{group}.{name}": text for group in ("validations", "checks") for name, text in reader.texts(group).items()
+    }
+    return Subject(
+        files=HostFiles(
+            texts=texts,
+            secret=frozenset(reader.items("secretFiles")),
+            unknown=frozenset(files) - frozenset(texts) if isinstance(files, Mapping) else frozenset(),
+            modes={path: place.split(" ", 1)[0] for path, place in reader.texts("modes").items()},
+            users={user[0]: user[-1] for user in users},
+        ),
+        command=Command(kind=kind, scripts=commands),
+        unknown=tuple(reader.unknown),
+    )
+
+
+def _command(kind: str, inputs: Mapping[str, Any]) -> Subject:
+    reader = _Reader(inputs)
+    scripts = {each: text for each in ("create", "update", "delete") if (text := reader.text(each)) is not None}
+    host_keys: dict[str, str | None] = {}
+    credentials: set[str] = set()
+    for path in _CONNECTIONS:
+        if isinstance(reader.value(*path), Mapping):
+            key = reader.value(*path, "hostKey")
+            if key is not _UNKNOWN:
+                host_keys[".".join((*path, "hostKey"))] = key if isinstance(key, str) else None
+            # What is known of the scripts cannot hold a value that is not known yet itself.
+            credentials.update(text for each in _CREDENTIALS if (text := reader.text(*path, each, note=False)))
+    logging = reader.value("logging")
+    previous = reader.value("addPreviousOutputInEnv")
+    return Subject(
+        command=Command(
+            kind=kind,
+            scripts=scripts,
+            environment=reader.texts("environment"),
+            host_keys=host_keys,
+            logging=None if logging is _UNKNOWN else str(logging or "stdoutAndStderr"),
+            previous_output=None if previous is _UNKNOWN else previous is not False,
+            credentials=frozenset(credentials),
+            stdin=reader.text("stdin", note=False) or "",
+        ),
+        unknown=tuple(reader.unknown),
+    )
+
+
+def _copy(kind: str, _: Mapping[str, Any]) -> Subject:
+    return Subject(command=Command(kind=kind))
+
+
+_READERS: Final[Mapping[str, Callable[[str, Mapping[str, Any]], Subject]]] = {
+    _ROLE: _role,
+    "command:remote:Command": _command,
+    "command:local:Command": _command,
+    "command:remote:CopyToRemote": _copy,
+    "command:remote:CopyFile": _copy,
+}

@@ -1,0 +1,80 @@
+"""Rules: pure functions over files and commands. `check_files` and `check_command` apply all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from policies.rules import host_keys, listeners, plaintext, secrets, tunnel_hardening
+from policies.rules.finding import Command, Finding, HostFiles
+
+__all__ = ["FAMILIES", "Command", "Family", "Finding", "HostFiles", "check_command", "check_files"]
+
+
+def _none(_: object) -> Iterator[Finding]:
+    return iter(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Rules that belong together; the pack makes one policy of it.
+
+    Attributes:
+        name: Name of the policy.
+        summary: What holds where it is kept, as a sentence.
+        rules: What each rule asks for, by identifier.
+        files: Checks files.
+        command: Checks a command.
+    """
+
+    name: str
+    summary: str
+    rules: Mapping[str, str]
+    files: Callable[[HostFiles], Iterator[Finding]] = _none
+    command: Callable[[Command], Iterator[Finding]] = _none
+
+
+FAMILIES: Final = (
+    Family(
+        name="bind-to-localhost",
+        summary="Nothing of the data tier listens beyond loopback unless it is declared.",
+        rules=listeners.RULES,
+        files=listeners.check,
+    ),
+    Family(
+        name="plaintext-port-disabled",
+        summary="Where TLS is on, no plaintext port is open; elsewhere none is open beyond loopback.",
+        rules=plaintext.RULES,
+        files=plaintext.check,
+    ),
+    Family(
+        name="tunnel-hardening",
+        summary="SSH tunnels authenticate both ends, carry nothing but their port, and never give up.",
+        rules=tunnel_hardening.RULES,
+        files=tunnel_hardening.check,
+    ),
+    Family(
+        name="host-key-pinned",
+        summary="Every connection to a host knows whom it speaks to.",
+        rules=host_keys.RULES,
+        command=host_keys.check,
+    ),
+    Family(
+        name="no-secret-in-the-open",
+        summary="Secrets travel by secret stdin into secret files, and stand nowhere else.",
+        rules=secrets.RULES,
+        files=secrets.check_files,
+        command=secrets.check_command,
+    ),
+)
+
+
+def check_files(host: HostFiles) -> list[Finding]:
+    """Apply all rules to files, each finding once."""
+    return list(dict.fromkeys(finding for family in FAMILIES for finding in family.files(host)))
+
+
+def check_command(command: Command) -> list[Finding]:
+    """Apply all rules to a command, each finding once."""
+    return list(dict.fromkeys(finding for family in FAMILIES for finding in family.command(command)))

@@ -1,0 +1,101 @@
+"""What rules say, and what they look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from policies.parsers.source import Problem
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that is wrong, or that could not be checked.
+
+    Attributes:
+        rule: Identifier of the rule, for example `haproxy-bind`.
+        path: File on the host, or the property of a command.
+        line: Line number, from 1; None where nothing is written, or where lines mean nothing.
+        value: What stands there. Never a secret.
+        problem: Why that is wrong.
+        fix: What to write instead, as an instruction.
+        note: Whether it only tells that something was not checked.
+    """
+
+    rule: str
+    path: str
+    line: int | None = None
+    value: str
+    problem: str
+    fix: str
+    note: bool = False
+
+    @property
+    def place(self) -> str:
+        """Write `file:line`."""
+        return self.path if self.line is None else f"{self.path}:{self.line}"
+
+    def __str__(self) -> str:
+        """Write the finding as one line."""
+        shown = f"`{self.value}`" if self.value else "not set"
+        return f"{self.place}: {shown}: {self.problem}. Fix: {self.fix}. [{self.rule}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFiles:
+    """Files of one host, or the part of them that one role writes.
+
+    Attributes:
+        texts: Text by absolute path.
+        secret: Paths of secret files, whose text is not shown.
+        unknown: Paths of files that are there, but whose text is not known yet.
+        modes: Permission bits by path, for example `0640`.
+        users: Login shell by user, of the users that come with the files.
+    """
+
+    texts: Mapping[str, str]
+    secret: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+    modes: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
+
+    def holds(self, path: str) -> bool:
+        """Tell whether a file is among them, readable or not."""
+        return path in self.texts or path in self.secret or path in self.unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A resource of pulumi-command, or the commands of a role; values that are not known yet are left out.
+
+    Attributes:
+        kind: Type of the resource, for example `command:remote:Command`.
+        scripts: Commands by property: create, update, delete, and a role's validations and checks.
+        environment: Variables by name.
+        host_keys: Pinned host key of each connection by property; None where none is pinned.
+        logging: What of its output is logged; None where it is not known.
+        previous_output: Whether earlier output is put into the environment; None where it is not known.
+        credentials: The connection's passwords and keys.
+        stdin: Standard input.
+    """
+
+    kind: str
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    host_keys: Mapping[str, str | None] = field(default_factory=dict)
+    logging: str | None = None
+    previous_output: bool | None = None
+    credentials: frozenset[str] = frozenset()
+    stdin: str = ""
+
+
+def unreadable(path: str, problem: Problem) -> Finding:
+    """Tell of a line that the daemon would refuse; its text stays out, for it may be anything."""
+    return Finding(
+        rule="unreadable",
+        path=path,
+        line=problem.line,
+        value="this line",
+        problem=f"it cannot be read: {problem.reason}",
+        fix="write it as the daemon's manual says",
+    )

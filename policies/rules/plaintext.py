@@ -1,0 +1,63 @@
+"""Plaintext port disabled: where TLS is on, nothing answers in plaintext; without it, nothing beyond loopback does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from policies.parsers import redis
+from policies.parsers.addresses import is_loopback
+from policies.rules.finding import Finding, HostFiles
+from policies.rules.redis_servers import servers
+
+RULES: Final = {
+    "redis-port": "Redis and Valkey have `port 0` beside a tls-port, and no plaintext port beyond loopback",
+    "redis-bus": "the cluster bus (`tls-cluster`) and replication (`tls-replication`) speak TLS beyond the host",
+}
+
+
+def check(host: HostFiles) -> Iterator[Finding]:
+    """Find plaintext ports of Redis, Valkey and Sentinel."""
+    for server in servers(host):
+        yield from _port(server)
+        yield from _bus(server)
+
+
+def _port(server: redis.Configuration) -> Iterator[Finding]:
+    port, encrypted = server.port, server.tls_port.value != "0"
+    if port.value == "0":
+        return
+    if encrypted:
+        problem, fix = f"plaintext port {port.value} is open beside tls-port {server.tls_port.value}", "write 'port 0'"
+    elif server.exposed:
+        problem = f"plaintext port {port.value} listens beyond loopback, on {' '.join(server.exposed)}"
+        fix = "write 'port 0' and a tls-port with certificates, or 'bind 127.0.0.1 -::1'"
+    else:
+        return
+    yield _finding("redis-port", server, port, problem, fix)
+
+
+def _bus(server: redis.Configuration) -> Iterator[Finding]:
+    cluster = server.is_on("cluster-enabled", "no") and bool(server.exposed)
+    if cluster and not server.is_on("tls-cluster", "no"):
+        problem = "the cluster bus speaks plaintext beyond loopback"
+        yield _finding("redis-bus", server, server.setting("tls-cluster"), problem, "write 'tls-cluster yes'")
+    for keyword in ("replicaof", "slaveof"):
+        leader = server.setting(keyword)
+        alone = leader.value.lower() in {"", "no"} or is_loopback(leader.value)
+        if not alone and not server.is_on("tls-replication", "no"):
+            yield _finding(
+                "redis-bus", server, leader, "replication to another host in plaintext", "write 'tls-replication yes'"
+            )
+
+
+def _finding(rule: str, server: redis.Configuration, setting: redis.Setting, problem: str, fix: str) -> Finding:
+    directive = setting.directive
+    return Finding(
+        rule=rule,
+        path=directive.path if directive else server.path,
+        line=directive.line if directive else None,
+        value=str(directive or ""),
+        problem=problem,
+        fix=fix,
+    )
