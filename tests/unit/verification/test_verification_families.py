@@ -1,0 +1,479 @@
+"""Each family finds what is wrong, and nothing where all is well."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from components.ssh_tunnel_host import rendering
+from policies.exceptions import Exemption
+from tests.unit.verification.samples import (
+    APPLICATION,
+    BALANCER,
+    DROP_IN,
+    EFFECTIVE,
+    LOCAL,
+    OUTSIDER,
+    OWN,
+    SOCKET,
+    STACK,
+    UNIT,
+    facts_of,
+    listener,
+    unit,
+    with_host,
+)
+from verification.facts import Account, Facts, Session, Stat
+from verification.families import FAMILIES, clients, confinement, exposure, files, listeners, policies, traffic, units
+from verification.families.exposure import Answer, Attempt
+from verification.families.traffic import NotPassed
+from verification.model import Endpoint, Host, Stack
+
+HOSTS = (APPLICATION, BALANCER, OUTSIDER)
+PASSIVE = [family for family in FAMILIES if family.judge is not None]
+
+
+def changed(host: Host, **changes: Any) -> Facts:
+    """What a host tells, with something else in it."""
+    return replace(facts_of(host), **changes)
+
+
+def listening(host: Host, *more: Any) -> Facts:
+    """What a host tells that listens on more than it should."""
+    facts = facts_of(host)
+    return replace(facts, listeners=(*facts.listeners, *more))
+
+
+def only(problems: tuple[str, ...] | list[str]) -> str:
+    """The one problem."""
+    assert len(problems) == 1, problems
+    return problems[0]
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
+@pytest.mark.parametrize(
+    "family", [each for each in PASSIVE if each.name != "policies"], ids=lambda family: family.name
+)
+def test_nothing_is_found_where_all_is_well(family: Any, host: Host) -> None:
+    outcome = family.judge(STACK, host, facts_of(host))
+    assert outcome is None or outcome.problems == ()
+    assert outcome is None or outcome.summary
+
+
+# --- listeners --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "*", "192.0.2.13", "fd00::1", "fe80::1"])
+def test_port_of_the_data_tier_beyond_loopback_is_found_on_any_host(address: str) -> None:
+    facts = listening(OUTSIDER, listener(address, 30379, "python3"))
+    assert f"python3 listens on tcp {Endpoint(address, 30379)}" in only(
+        listeners.judge(STACK, OUTSIDER, facts).problems
+    )
+
+
+@pytest.mark.parametrize("process", ["redis-server", "valkey-server", "haproxy", "ssh"])
+def test_process_of_the_data_tier_beyond_loopback_is_found_on_any_port(process: str) -> None:
+    facts = listening(OUTSIDER, listener("0.0.0.0", 4711, process))
+    assert process in only(listeners.judge(STACK, OUTSIDER, facts).problems)
+
+
+def test_datagram_port_is_found_and_a_datagram_socket_of_haproxy_is_not() -> None:
+    facts = listening(
+        OUTSIDER,
+        listener("0.0.0.0", 30379, protocol="udp"),
+        listener("0.0.0.0", 40000, "haproxy", protocol="udp"),
+    )
+    problem = only(listeners.judge(STACK, OUTSIDER, facts).problems)
+    assert problem == "a process that cannot be named listens on udp 0.0.0.0:30379, which others reach"
+
+
+@pytest.mark.parametrize(
+    "other", [listener("0.0.0.0", 22, "sshd"), listener("127.0.0.2", 30379, "x"), listener("::ffff:127.0.0.1", 30379)]
+)
+def test_what_is_not_of_the_data_tier_or_on_loopback_is_no_problem(other: Any) -> None:
+    assert listeners.judge(STACK, OUTSIDER, listening(OUTSIDER, other)).problems == ()
+
+
+def test_declared_exposure_is_no_problem_on_its_host_alone() -> None:
+    exposed = Endpoint("0.0.0.0", 443)
+    stack = with_host(exposed=frozenset({exposed}), listeners={LOCAL: "haproxy", exposed: "haproxy"})
+    balancer = stack.hosts["lb"]
+    real = listener("0.0.0.0", 443, "haproxy")
+    assert listeners.judge(stack, balancer, facts_of(balancer)).problems == ()
+    assert only(listeners.judge(stack, OUTSIDER, listening(OUTSIDER, real)).problems)
+
+
+def test_tunnel_to_an_address_may_end_there() -> None:
+    target = Endpoint("192.0.2.12", 30999)
+    stack = with_host(targets=frozenset({target}))
+    facts = listening(stack.hosts["lb"], listener("192.0.2.12", 30999, "kube-proxy"))
+    assert listeners.judge(stack, stack.hosts["lb"], facts).problems == ()
+    assert only(listeners.judge(stack, OUTSIDER, listening(OUTSIDER, listener("192.0.2.13", 30999))).problems)
+
+
+def test_port_that_nothing_or_another_program_holds_is_found() -> None:
+    nothing = listeners.judge(STACK, APPLICATION, changed(APPLICATION, listeners=()))
+    other = listeners.judge(STACK, APPLICATION, changed(APPLICATION, listeners=(listener("127.0.0.1", 30379, "nc"),)))
+    assert only(nothing.problems) == "nothing listens on 127.0.0.1:30379, where ssh should"
+    assert only(other.problems) == "nc listens on 127.0.0.1:30379 instead of ssh"
+
+
+# --- clients ----------------------------------------------------------------------------------------------------------
+
+
+def test_connection_from_elsewhere_is_found() -> None:
+    near, far = Endpoint("192.0.2.11", 30379), Endpoint("192.0.2.99", 50000)
+    facts = changed(APPLICATION, connections=((near, far), (LOCAL, LOCAL), (Endpoint("192.0.2.11", 22), far)))
+    assert only(clients.judge(STACK, APPLICATION, facts).problems) == "192.0.2.99 is connected to 192.0.2.11:30379"
+
+
+def test_connection_from_a_port_that_only_looks_like_one_is_no_problem() -> None:
+    facts = changed(OUTSIDER, connections=((Endpoint("192.0.2.13", 30379), Endpoint("192.0.2.99", 443)),))
+    assert clients.judge(STACK, OUTSIDER, facts).problems == ()
+
+
+@pytest.mark.parametrize(("source", "found"), [("192.0.2.99:1", True), ("127.0.0.1:1", False), ("::1:1", False)])
+def test_client_of_haproxy_is_found_where_it_is_not_local(source: str, *, found: bool) -> None:
+    facts = changed(BALANCER, sessions={SOCKET: (Session(source=source, frontend="f"),)})
+    assert bool(clients.judge(STACK, BALANCER, facts).problems) is found
+
+
+def test_client_of_an_exposed_frontend_is_no_problem() -> None:
+    stack = with_host(balancers=(replace(BALANCER.balancers[0], exposed=frozenset({"f"})),))
+    facts = changed(BALANCER, sessions={SOCKET: (Session(source="192.0.2.99:1", frontend="f"),)})
+    assert clients.judge(stack, stack.hosts["lb"], facts).problems == ()
+
+
+def test_haproxy_that_does_not_answer_is_not_well() -> None:
+    facts = changed(BALANCER, sessions={}, failures={("sessions", SOCKET): "refused (exit code 1)"})
+    problem = only(clients.judge(STACK, BALANCER, facts).problems)
+    assert problem.startswith("not done: ")
+    assert problem.endswith("refused (exit code 1)")
+
+
+# --- exposure ---------------------------------------------------------------------------------------------------------
+
+ADDRESSES = {"app": ("192.0.2.11", "fd00::11"), "lb": ("192.0.2.12",), "outsider": ("192.0.2.13",)}
+
+
+def test_every_host_is_tried_from_itself_and_from_outsiders() -> None:
+    attempts = list(exposure.plan(STACK, ADDRESSES))
+    tried = {(each.source, each.target, each.endpoint.address) for each in attempts}
+    assert {each.endpoint.port for each in attempts} == {30379}
+    assert tried == {
+        *(("app", "app", address) for address in ADDRESSES["app"]),
+        *(("outsider", "app", address) for address in ADDRESSES["app"]),
+        ("lb", "lb", "192.0.2.12"),
+        ("outsider", "lb", "192.0.2.12"),
+        ("outsider", "outsider", "192.0.2.13"),
+        ("app", "outsider", "192.0.2.13"),
+        ("lb", "outsider", "192.0.2.13"),
+    }
+
+
+def test_address_that_others_dial_is_tried_too() -> None:
+    stack = with_host(address="lb.example.com")
+    tried = {(each.source, each.endpoint.address) for each in exposure.plan(stack, ADDRESSES) if each.target == "lb"}
+    assert tried == {("lb", "192.0.2.12"), ("outsider", "192.0.2.12"), ("outsider", "lb.example.com")}
+
+
+def test_address_that_both_hosts_have_would_lead_back() -> None:
+    addresses = {"app": ("192.0.2.11", "172.17.0.1"), "outsider": ("192.0.2.13", "172.17.0.1")}
+    tried = [each for each in exposure.plan(STACK, addresses) if each.endpoint.address == "172.17.0.1"]
+    assert all(each.source == each.target for each in tried)
+
+
+def test_declared_exposure_is_not_tried() -> None:
+    stack = with_host(exposed=frozenset({Endpoint("192.0.2.12", 30379)}))
+    assert not [each for each in exposure.plan(stack, ADDRESSES) if each.target == "lb"]
+
+
+def test_target_of_a_tunnel_to_an_address_is_tried_from_others_only() -> None:
+    stack = with_host(targets=frozenset({Endpoint("192.0.2.12", 30999)}))
+    tried = {each.source for each in exposure.plan(stack, ADDRESSES) if each.endpoint == ("192.0.2.12", 30999)}
+    assert tried == {"outsider"}
+
+
+def test_many_hosts_are_not_tried_from_each_other_without_limit() -> None:
+    hosts = {f"h{number:03}": replace(BALANCER, name=f"h{number:03}") for number in range(100)}
+    addresses = {name: (f"192.0.2.{number}",) for number, name in enumerate(hosts)}
+    attempts = list(exposure.plan(Stack(hosts=hosts), addresses))
+    sources = {target: {each.source for each in attempts if each.target == target} for target in hosts}
+    assert {len(each) for each in sources.values()} == {9}
+    assert set().union(*sources.values()) == set(hosts)
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (Answer.OPEN, "192.0.2.11:30379 answers outsider"),
+        (Answer.UNKNOWN, "not done: 192.0.2.11:30379 could not be tried from outsider"),
+        (Answer.REFUSED, None),
+        (Answer.SILENT, None),
+    ],
+)
+def test_only_a_refusal_or_silence_is_well(answer: Answer, problem: str | None) -> None:
+    attempt = Attempt("outsider", "app", Endpoint("192.0.2.11", 30379))
+    (outcome,) = exposure.judge(STACK, ["app"], [(attempt, answer)])
+    assert outcome.problems == ((problem,) if problem else ())
+
+
+def test_host_that_nobody_tried_is_not_well() -> None:
+    (outcome,) = exposure.judge(STACK, ["app"], [(Attempt("app", "app", LOCAL), Answer.REFUSED)])
+    assert only(outcome.problems).startswith("not done: ")
+
+
+# --- units ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"LoadState": "not-found"}, "is not there: systemd says not-found"),
+        ({"LoadState": "masked"}, "is not there: systemd says masked"),
+        ({"UnitFileState": "disabled"}, "is disabled: it does not come back after a reboot"),
+        ({"UnitFileState": "enabled-runtime"}, "is enabled-runtime: it does not come back after a reboot"),
+        ({"ActiveState": "failed", "SubState": "failed", "Result": "exit-code"}, "is failed (failed, exit-code)"),
+        ({"ActiveState": "activating", "SubState": "auto-restart"}, "is activating (auto-restart, success)"),
+        (
+            {"NRestarts": "7", "ActiveEnterTimestampMonotonic": "98000000"},
+            "does not stay up: it was restarted 7 times, the last time 2 s ago",
+        ),
+        ({"StatusText": "no answer to 2 probes"}, "carries no traffic: its status is 'no answer to 2 probes'"),
+        ({"StatusText": ""}, "carries no traffic: its status is 'empty'"),
+    ],
+)
+def test_unit_that_is_not_well_is_found(changes: dict[str, str], problem: str) -> None:
+    outcome = units.judge(STACK, APPLICATION, changed(APPLICATION, units={UNIT: unit(**changes)}))
+    assert outcome is not None
+    assert only(outcome.problems) == f"{UNIT} {problem}"
+
+
+def test_unit_that_was_restarted_long_ago_or_has_no_status_to_tell_is_well() -> None:
+    outcome = units.judge(STACK, APPLICATION, changed(APPLICATION, units={UNIT: unit(NRestarts="7")}))
+    assert outcome is not None
+    assert outcome.problems == ()
+    sshd = changed(BALANCER, units={"ssh.service": unit(StatusText="")})
+    outcome = units.judge(STACK, BALANCER, sshd)
+    assert outcome is not None
+    assert outcome.problems == ()
+
+
+def test_status_is_the_one_that_the_supervisor_gives() -> None:
+    assert f'"{units.CARRIES}"' in rendering.supervisor()
+
+
+def test_unit_that_systemd_does_not_tell_of_is_found() -> None:
+    outcome = units.judge(STACK, APPLICATION, changed(APPLICATION, units={}))
+    assert outcome is not None
+    assert only(outcome.problems) == f"{UNIT} is not there: systemd says nothing of it"
+
+
+# --- traffic ----------------------------------------------------------------------------------------------------------
+
+LISTING = "id=3 addr=127.0.0.1:40000 laddr=127.0.0.1:6379 fd=8 name=\nid=4 addr=/run/valkey.sock:0 laddr=x fd=9\n"
+
+
+def test_value_that_was_read_and_local_clients_are_well() -> None:
+    outcome = traffic.judge(STACK, "b", "a", "token", ["token", LISTING])
+    assert outcome.problems == ()
+    assert outcome.summary == "wrote a value and read that of a; 2 clients of the cache, all local"
+
+
+@pytest.mark.parametrize("value", [None, "", "another"])
+def test_value_that_is_another_one_is_found(value: str | None) -> None:
+    problem = only(traffic.judge(STACK, "b", "a", "token", [value, LISTING]).problems)
+    assert problem.startswith("what a wrote is not what is read here")
+
+
+def test_value_that_cannot_be_read_is_found() -> None:
+    outcome = traffic.judge(STACK, "b", "a", "token", NotPassed("127.0.0.1:1: refused"))
+    assert only(outcome.problems) == "what a wrote cannot be read: 127.0.0.1:1: refused"
+
+
+def test_client_from_elsewhere_is_found_once() -> None:
+    listing = "id=1 addr=10.42.0.7:1 laddr=x\nid=2 addr=10.42.0.7:2 laddr=x\nid=3 addr=?:0 laddr=x\n"
+    problems = traffic.judge(STACK, "b", "a", "token", ["token", listing]).problems
+    assert problems == ("the cache has a client at 10.42.0.7", "the cache has a client at ?")
+
+
+def test_client_in_a_declared_network_is_no_problem() -> None:
+    networks = (ip_network("10.42.0.0/16"),)
+    found = traffic.strangers(["10.42.0.7:1", "10.43.0.7:1", "[fd00::1]:1", "[::1]:1"], networks)
+    assert found == ["10.43.0.7", "fd00::1"]
+
+
+def test_cache_that_does_not_tell_its_clients_is_not_well() -> None:
+    assert only(traffic.judge(STACK, "b", "a", "token", ["token", ""]).problems).startswith("not done: ")
+
+
+# --- confinement ------------------------------------------------------------------------------------------------------
+
+
+def confined(**changes: Any) -> tuple[str, ...]:
+    """What is found about a load balancer that tells something else."""
+    outcome = confinement.judge(STACK, BALANCER, changed(BALANCER, **changes))
+    assert outcome is not None
+    return outcome.problems
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "shown"),
+    [
+        ("permitopen", "any", "sshd applies PermitOpen any to tunnel, not 127.0.0.1:30379"),
+        ("permitopen", "127.0.0.1:30379 127.0.0.1:22", "sshd applies PermitOpen 127.0.0.1:30379 127.0.0.1:22"),
+        ("allowtcpforwarding", "yes", "sshd applies AllowTcpForwarding yes to tunnel, not local"),
+        ("permittty", "yes", "sshd applies PermitTTY yes to tunnel, not no"),
+        ("forcecommand", "none", "sshd applies ForceCommand none to tunnel, not /usr/sbin/nologin"),
+    ],
+)
+def test_rule_that_sshd_does_not_apply_is_found(keyword: str, value: str, shown: str) -> None:
+    effective = {("tunnel", "192.0.2.1"): {**EFFECTIVE, keyword: value}}
+    assert only(confined(sshd=effective)).startswith(shown)
+
+
+def test_option_that_sshd_does_not_tell_is_found() -> None:
+    effective = {("tunnel", "192.0.2.1"): {key: value for key, value in EFFECTIVE.items() if key != "permittty"}}
+    assert only(confined(sshd=effective)) == "sshd applies PermitTTY (nothing) to tunnel, not no"
+
+
+def test_sshd_that_does_not_answer_is_not_well() -> None:
+    problem = only(confined(sshd={}, failures={("sshd", "tunnel", "192.0.2.1"): "bad line (exit code 255)"}))
+    assert problem == "not done: sshd does not tell what applies to tunnel: bad line (exit code 255)"
+
+
+@pytest.mark.parametrize(
+    ("account", "problem"),
+    [
+        (Account(shell="/bin/bash", locked=True), "tunnel has the shell /bin/bash"),
+        (Account(shell="/usr/sbin/nologin", locked=False), "tunnel has a password"),
+        (Account(shell="", locked=False), "there is no account tunnel"),
+    ],
+)
+def test_account_that_can_log_in_is_found(account: Account, problem: str) -> None:
+    assert only(confined(accounts={"tunnel": account})) == problem
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+KNOWN_HOSTS = f"{OWN}/known_hosts"
+SECRET = f"{OWN}/id_ed25519"
+
+
+def drift(**changes: Any) -> tuple[str, ...]:
+    """What is found about an application host that tells something else."""
+    facts = facts_of(APPLICATION)
+    merged = {name: {**getattr(facts, name), **change} for name, change in changes.items() if isinstance(change, dict)}
+    outcome = files.judge(STACK, APPLICATION, replace(facts, **{**changes, **merged}))
+    assert outcome is not None
+    return outcome.problems
+
+
+@pytest.mark.parametrize(
+    ("stat", "problem"),
+    [
+        (Stat(kind="regular file", mode="0666", owner="root:root"), "has mode 0666, not 0644"),
+        (Stat(kind="regular file", mode="0644", owner="ops:root"), "belongs to ops:root, not root:root"),
+        (Stat(kind="symbolic link", mode="0777", owner="root:root"), "is a symbolic link, no file"),
+    ],
+)
+def test_file_that_is_not_as_written_is_found(stat: Stat, problem: str) -> None:
+    assert only(drift(stats={KNOWN_HOSTS: stat})) == f"{KNOWN_HOSTS} {problem}"
+
+
+def test_missing_file_is_found() -> None:
+    facts = facts_of(APPLICATION)
+    stats = {path: stat for path, stat in facts.stats.items() if path != SECRET}
+    outcome = files.judge(STACK, APPLICATION, replace(facts, stats=stats))
+    assert outcome is not None
+    assert only(outcome.problems) == f"{SECRET} is missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("one\n2\n", "line 2 was 'two'"),
+        ("one\n", "line 2 was 'two'"),
+        ("one\ntwo\nthree\n", "line 3 was ''"),
+        ("one\ntwo\n\nmore", "line 4 was the end"),
+    ],
+)
+def test_difference_is_shown_by_what_was_written(text: str, place: str) -> None:
+    problem = only(drift(sums={KNOWN_HOSTS: "0"}, texts={KNOWN_HOSTS: text}))
+    assert problem == f"{KNOWN_HOSTS} is not what the stack wrote: {place}"
+
+
+def test_difference_of_a_secret_file_is_not_shown() -> None:
+    assert only(drift(sums={SECRET: "0"}, texts={SECRET: "b key\n"})) == f"{SECRET} is not what the stack wrote"
+
+
+def test_file_whose_text_the_state_does_not_have_is_not_well() -> None:
+    unknown = replace(APPLICATION.roles[0], files={SECRET: replace(APPLICATION.files[SECRET], text=None)})
+    host = replace(APPLICATION, roles=(unknown,))
+    outcome = files.judge(STACK, host, replace(facts_of(host), names=frozenset()))
+    assert outcome is not None
+    assert "cannot be compared" in only(outcome.problems)
+
+
+def test_file_beside_the_stacks_own_is_found_except_where_directories_are_shared() -> None:
+    names = frozenset({*facts_of(APPLICATION).names, f"{OWN}/more.keys", "/etc/systemd/system/x.service.d/mine.conf"})
+    assert only(drift(names=names)) == f"{OWN}/more.keys was not written by the stack, and is read as if it were"
+
+
+@pytest.mark.parametrize(
+    ("stat", "closed"),
+    [
+        (Stat(kind="directory", mode="0700", owner="root:root"), True),
+        (Stat(kind="directory", mode="0775", owner="root:root"), False),
+        (Stat(kind="directory", mode="0755", owner="ops:root"), False),
+        (Stat(kind="symbolic link", mode="0777", owner="root:root"), False),
+    ],
+)
+def test_directory_that_others_can_write_is_found(stat: Stat, *, closed: bool) -> None:
+    assert (not drift(stats={OWN: stat})) is closed
+
+
+# --- policies ---------------------------------------------------------------------------------------------------------
+
+
+def broken(text: str, stack: Stack = STACK) -> tuple[str, ...]:
+    """What is found about a load balancer whose haproxy.cfg is another one."""
+    facts = facts_of(BALANCER)
+    outcome = policies.judge(stack, BALANCER, replace(facts, texts={"/etc/haproxy/haproxy.cfg": text}))
+    assert outcome is not None
+    return outcome.problems
+
+
+def test_rule_that_a_real_file_breaks_is_told_with_its_line() -> None:
+    problem = only(broken("frontend f\n  bind *:30379\n"))
+    assert "/etc/haproxy/haproxy.cfg:2: `bind *:30379`" in problem
+    assert "[haproxy-bind]" in problem
+
+
+def test_secret_files_mode_on_the_host_counts() -> None:
+    stat = Stat(kind="regular file", mode="0644", owner="root:root")
+    facts = facts_of(APPLICATION)
+    outcome = policies.judge(STACK, APPLICATION, replace(facts, texts={}, stats={**facts.stats, SECRET: stat}))
+    assert outcome is not None
+    assert "[secret-mode]" in only(outcome.problems)
+
+
+def test_exception_is_kept_and_told() -> None:
+    item = {"rule": "haproxy-bind", "path": "*", "reason": "until the VIP moves", "expires": "2999-12-31"}
+    stack = replace(STACK, exemptions={"bind-to-localhost": (Exemption.of(item),)})
+    assert broken("frontend f\n  bind *:30379\n", stack) == ()
+    ended = replace(STACK, exemptions={"bind-to-localhost": (Exemption.of({**item, "expires": "2001-01-01"}),)})
+    assert "ended on 2001-01-01" in only(broken("frontend f\n  bind *:30379\n", ended))
+
+
+def test_file_of_which_every_line_is_wrong_is_told_in_a_few_lines() -> None:
+    problems = broken("".join(f'frontend f{number}\n  bind "\n' for number in range(50)))
+    assert len(problems) == 4
+    assert problems[-1] == "/etc/haproxy/haproxy.cfg: 47 more like that [unreadable]"
+
+
+def test_drop_in_of_the_sample_is_what_sshd_reads() -> None:
+    assert DROP_IN in facts_of(BALANCER).texts

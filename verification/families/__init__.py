@@ -1,0 +1,19 @@
+"""The families of checks. A new one is a module beside the others and a line in this list."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from verification.families import clients, confinement, exposure, files, listeners, policies, traffic, units
+from verification.family import Family
+
+FAMILIES: Final[tuple[Family, ...]] = (
+    listeners.FAMILY,
+    clients.FAMILY,
+    exposure.FAMILY,
+    units.FAMILY,
+    traffic.FAMILY,
+    confinement.FAMILY,
+    files.FAMILY,
+    policies.FAMILY,
+)

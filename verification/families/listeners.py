@@ -1,0 +1,59 @@
+"""Listeners: nothing of the data tier listens beyond loopback, and what listens is what was declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from verification.facts import Facts, Listener
+from verification.family import Family, Outcome, counted
+from verification.model import Endpoint, Host, Stack
+
+# Whatever port they are on. Not sshd: that is how hosts are administered.
+_DATA_TIER: Final = frozenset({"haproxy", "redis-sentinel", "redis-server", "ssh", "valkey-sentinel", "valkey-server"})
+
+
+def judge(stack: Stack, host: Host, facts: Facts) -> Outcome:
+    """Compare what listens with what was declared."""
+    ours = [each for each in facts.listeners if _is_of_data_tier(each, stack)]
+    return Outcome(
+        host=host.name,
+        summary=f"{counted(len(ours), 'listener')} of the data tier, none beyond loopback unless declared",
+        problems=(*_open(host, ours), *_absent(host, facts)),
+    )
+
+
+def _is_of_data_tier(listener: Listener, stack: Stack) -> bool:
+    # HAProxy has unbound UDP sockets for what it sends to a log, so a datagram socket counts by its port alone.
+    named = listener.protocol == "tcp" and _DATA_TIER & set(listener.processes)
+    return listener.endpoint.port in stack.sealed_ports or bool(named)
+
+
+def _open(host: Host, listeners: list[Listener]) -> Iterator[str]:
+    for each in listeners:
+        if not each.endpoint.loopback and not host.declares(each.endpoint):
+            who = ", ".join(each.processes) or "a process that cannot be named"
+            yield f"{who} listens on {each.protocol} {each.endpoint}, which others reach"
+
+
+def _absent(host: Host, facts: Facts) -> Iterator[str]:
+    """A port that its owner does not hold is there for any local program to take, and to be told the password."""
+    for endpoint, process in host.listeners.items():
+        holders = [each for each in facts.listeners if each.protocol == "tcp" and _takes(each.endpoint, endpoint)]
+        strangers = sorted({name for each in holders for name in each.processes} - {process, "systemd"})
+        if not holders:
+            yield f"nothing listens on {endpoint}, where {process} should"
+        elif strangers:
+            yield f"{', '.join(strangers)} listens on {endpoint} instead of {process}"
+
+
+def _takes(real: Endpoint, declared: Endpoint) -> bool:
+    wide = {"*", "0.0.0.0", "::"}  # noqa: S104 - to recognise them
+    return real.port == declared.port and (real.address == declared.address or {real.address, declared.address} <= wide)
+
+
+FAMILY: Final = Family(
+    name="listeners",
+    summary="Nothing of the data tier listens beyond loopback unless the stack declares it.",
+    judge=judge,
+)

@@ -1,0 +1,69 @@
+"""Policies: the rules that a preview is held to hold on the hosts too, for files of others beside ours included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from policies.exceptions import Verdict
+from policies.exceptions import judge as judge_finding
+from policies.rules import FAMILIES, Finding, HostFiles
+from verification.facts import Facts, Question
+from verification.family import Family, Outcome, counted
+from verification.model import Host, Stack
+
+_ALIKE: Final = 3
+
+
+def questions(host: Host) -> Iterable[Question]:
+    """Ask for the users; the texts are asked for by the other families."""
+    return (Question("account", user) for user in host.users)
+
+
+def judge(stack: Stack, host: Host, facts: Facts) -> Outcome | None:
+    """Apply every rule to what is on the host."""
+    if not host.files:
+        return None
+    told = list(_verdicts(stack, host, facts))
+    notes = [verdict.message for _, verdict in told if not verdict.violated]
+    return Outcome(
+        host=host.name,
+        summary="; ".join((f"{counted(len(facts.texts), 'file')} keep every rule", *notes)),
+        problems=tuple(_problems((finding, verdict.message) for finding, verdict in told if verdict.violated)),
+    )
+
+
+def _problems(violations: Iterable[tuple[Finding, str]]) -> Iterator[str]:
+    """Tell of one rule in one file a few times only: of a file that is another one altogether every line is wrong."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for finding, message in violations:
+        alike.setdefault((finding.path, finding.rule), []).append(message)
+    for (path, rule), messages in alike.items():
+        yield from messages[:_ALIKE]
+        if len(messages) > _ALIKE:
+            yield f"{path}: {len(messages) - _ALIKE} more like that [{rule}]"
+
+
+def _verdicts(stack: Stack, host: Host, facts: Facts) -> Iterator[tuple[Finding, Verdict]]:
+    secret = frozenset(path for path, file in host.files.items() if file.secret)
+    files = HostFiles(
+        texts={path: text for path, text in facts.texts.items() if path not in secret},
+        secret=secret,
+        modes={path: stat.mode for path, stat in facts.stats.items()},
+        users={user: account.shell for user, account in facts.accounts.items()},
+    )
+    roles = {path: role.name for role in host.roles for path in role.files}
+    today = datetime.now(tz=UTC).date()
+    for family in FAMILIES:
+        for finding in dict.fromkeys(family.files(files)):
+            exemptions = stack.exemptions.get(family.name, ())
+            yield finding, judge_finding(roles.get(finding.path, host.name), finding, exemptions, today)
+
+
+FAMILY: Final = Family(
+    name="policies",
+    summary="The files on the hosts keep every rule of the policy pack.",
+    questions=questions,
+    judge=judge,
+)

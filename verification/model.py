@@ -1,0 +1,238 @@
+"""What a stack declares, as verification sees it: its hosts, how to reach them, and what was put on each.
+
+Secrets are in here. They are kept out of every `repr`, so that no traceback shows one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final, NamedTuple
+
+from policies.exceptions import Exemption
+from policies.parsers.addresses import is_loopback, split_port
+
+Network = IPv4Network | IPv6Network
+_EVERY_ADDRESS: Final = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - to recognise them
+
+
+class Endpoint(NamedTuple):
+    """A TCP address and port."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        """Write `address:port`."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only its own host reaches it."""
+        return is_loopback(self.address)
+
+    @staticmethod
+    def of(text: str) -> Endpoint | None:
+        """Read `address:port`; None for anything else, such as a socket in the file system."""
+        address, port = split_port(text)
+        return Endpoint(address.partition("%")[0] or "*", int(port)) if port.isdigit() else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """One SSH server and the account on it.
+
+    Attributes:
+        address: DNS name or IP address.
+        port: SSH port.
+        user: Account.
+        host_key: Pinned host key, `ssh-ed25519 AAAA…`.
+        private_key: OpenSSH private key; None for the agent's.
+    """
+
+    address: str
+    port: int
+    user: str
+    host_key: str
+    private_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file as the stack wrote it.
+
+    Attributes:
+        text: Its text; None where the state does not have it.
+        mode: Permission bits, for example `0644`.
+        owner: `user:group`.
+        secret: Whether its text must not be shown.
+    """
+
+    text: str | None = field(repr=False)
+    mode: str
+    owner: str
+    secret: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """What one role puts on one host.
+
+    Attributes:
+        name: Name of the resource.
+        files: Files by path.
+        directories: Mode and `user:group` by path.
+        users: System users.
+        units: systemd units that run.
+    """
+
+    name: str
+    files: Mapping[str, File] = field(default_factory=dict)
+    directories: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    users: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tunnels:
+    """The near ends of tunnels.
+
+    Attributes:
+        user: Account at both ends.
+        units: Units that run them.
+        key: Private key with which they log in.
+    """
+
+    user: str
+    units: tuple[str, ...]
+    key: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """An account in which tunnels end.
+
+    Attributes:
+        user: The account.
+        clients: Names of the hosts that it lets in.
+    """
+
+    user: str
+    clients: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balancer:
+    """An HAProxy.
+
+    Attributes:
+        socket: Path of its runtime API.
+        exposed: Names of the frontends that others reach on purpose.
+    """
+
+    socket: str
+    exposed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A host of the stack.
+
+    Attributes:
+        name: Its name in the stack.
+        address: What other hosts dial.
+        login: How it is reached; None where the state does not tell.
+        bastion: The hop before it.
+        sudo_password: Password for sudo; None where sudo does not ask.
+        roles: What was put on it.
+        tunnels: Near ends of tunnels on it.
+        admissions: Far ends of tunnels on it.
+        balancers: Load balancers on it.
+        listeners: Where the stack has a process listen, with the process's name.
+        targets: What tunnels that end here may reach.
+        exposed: Where others may connect on purpose.
+    """
+
+    name: str
+    address: str
+    login: Login | None = None
+    bastion: Login | None = None
+    sudo_password: str | None = field(default=None, repr=False)
+    roles: tuple[Role, ...] = ()
+    tunnels: tuple[Tunnels, ...] = ()
+    admissions: tuple[Admission, ...] = ()
+    balancers: tuple[Balancer, ...] = ()
+    listeners: Mapping[Endpoint, str] = field(default_factory=dict)
+    targets: frozenset[Endpoint] = frozenset()
+    exposed: frozenset[Endpoint] = frozenset()
+
+    @property
+    def files(self) -> dict[str, File]:
+        """All files that the stack wrote."""
+        return {path: file for role in self.roles for path, file in role.files.items()}
+
+    @property
+    def directories(self) -> dict[str, tuple[str, str]]:
+        """All directories that the stack asks for."""
+        return {path: place for role in self.roles for path, place in role.directories.items()}
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """All units that the stack runs."""
+        return tuple(dict.fromkeys(unit for role in self.roles for unit in role.units))
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """All system users that the stack made."""
+        return tuple(dict.fromkeys(user for role in self.roles for user in role.users))
+
+    def declares(self, endpoint: Endpoint) -> bool:
+        """Tell whether an address beyond loopback was meant to answer: exposed, or what a tunnel leads to."""
+        return any(
+            meant.port == endpoint.port and meant.address in {endpoint.address, *_EVERY_ADDRESS}
+            for meant in self.exposed | self.targets
+            if not meant.loopback
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cache:
+    """A cache service.
+
+    Attributes:
+        name: Name of the resource.
+        applications: Where each application host reaches it, by host name.
+        password: Its password; None where the state does not have it.
+    """
+
+    name: str
+    applications: Mapping[str, Endpoint]
+    password: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """Everything that is verified.
+
+    Attributes:
+        hosts: Hosts by name.
+        caches: Cache services.
+        client_networks: Networks from which a cache may have clients, such as a cluster's pods.
+        exemptions: Exceptions from policies, by policy.
+    """
+
+    hosts: Mapping[str, Host]
+    caches: tuple[Cache, ...] = ()
+    client_networks: tuple[Network, ...] = ()
+    exemptions: Mapping[str, tuple[Exemption, ...]] = field(default_factory=dict)
+
+    @property
+    def sealed_ports(self) -> frozenset[int]:
+        """Ports of the data tier: no host lets others reach them, unless it declares to."""
+        return frozenset(
+            endpoint.port
+            for host in self.hosts.values()
+            for endpoint in (*host.listeners, *host.targets)
+            if endpoint not in host.exposed
+        )

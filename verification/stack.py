@@ -1,0 +1,183 @@
+"""Reads what a stack declares out of its state, whatever the stack is called and whoever made its hosts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from policies.parsers import haproxy, openssh
+from policies.parsers.formats import Format, of_format
+from policies.rules import HostFiles
+from policies.rules.stdin import Stdin
+from policies.rules.tunnels import clients
+from verification.export import Resource, State, UnusableStackError
+from verification.model import Admission, Balancer, Cache, Endpoint, File, Host, Login, Role, Stack, Tunnels
+
+_HOST: Final = "sealed-data-tier:host:Host"
+_ROLE: Final = "sealed-data-tier:host:Role"
+_TUNNELS: Final = "sealed-data-tier:ssh_tunnel_host:SshTunnelHost"
+_ADMISSION: Final = "sealed-data-tier:ssh_tunnel_host:SshTunnelServer"
+_BALANCER: Final = "sealed-data-tier:haproxy_load_balancer:HaproxyLoadBalancer"
+_CACHE: Final = "sealed-data-tier:cache_service:CacheService"
+_COMMAND: Final = "command:remote:Command"
+
+_SSH_PORT: Final = 22
+# Where HAProxy's health checks have the cache's password from, and how it is quoted there.
+ENVIRONMENT: Final = "/etc/haproxy/environment.cfg"
+PASSWORD: Final = "CACHE_SERVICE_PASSWORD"  # noqa: S105 - a name
+_SETENV: Final = re.compile(rf"^\s*setenv {PASSWORD} '(.*)'$", re.MULTILINE)
+_QUOTED_BYTE: Final = re.compile(rb"\\x([0-9a-f]{2})")
+
+
+def read(state: State) -> Stack:
+    """Find out what a stack declares.
+
+    Raises:
+        UnusableStackError: When it has no hosts.
+    """
+    hosts = {each.name: _host(state, each) for each in state.of_kind(_HOST)}
+    if not hosts:
+        raise UnusableStackError("the stack has no hosts: bring it up first, with `make up`")
+    return Stack(
+        hosts=dict(sorted(hosts.items())),
+        caches=tuple(_cache(state, each) for each in state.of_kind(_CACHE)),
+    )
+
+
+def _host(state: State, host: Resource) -> Host:
+    def here(kind: str) -> Iterator[Resource]:
+        return (each for each in state.of_kind(kind) if each.inputs.get("host") == host.name)
+
+    # Every host has this one command; those of its roles have the same connection.
+    command = next((each for each in state.below(host, _COMMAND)), None)
+    connection = command.inputs["connection"] if command else {}
+    roles = tuple(_role(state, each) for each in here(_ROLE))
+    files = HostFiles(
+        texts={path: file.text or "" for role in roles for path, file in role.files.items() if not file.secret}
+    )
+    return Host(
+        name=host.name,
+        address=host.outputs.get("address") or host.inputs["address"],
+        login=_login(connection),
+        bastion=_login(connection.get("proxy")),
+        sudo_password=_sudo_password(command),
+        roles=roles,
+        tunnels=tuple(_tunnels(state, each) for each in here(_TUNNELS)),
+        admissions=tuple(
+            Admission(user=each.inputs["user"], clients=tuple(each.inputs["clients"])) for each in here(_ADMISSION)
+        ),
+        balancers=tuple(map(_balancer, here(_BALANCER))),
+        listeners=dict(_listeners(files)),
+        targets=frozenset(_targets(files)),
+        exposed=frozenset(endpoint for each in here(_BALANCER) for endpoint in _exposed(each)),
+    )
+
+
+def _login(connection: Mapping[str, Any] | None) -> Login | None:
+    if not connection:
+        return None
+    return Login(
+        address=connection["host"],
+        port=int(connection.get("port") or _SSH_PORT),
+        user=connection["user"],
+        host_key=connection["hostKey"],
+        private_key=connection.get("privateKey"),
+    )
+
+
+def _sudo_password(command: Resource | None) -> str | None:
+    """The runtime reads sudo's password from the first line of its input, if sudo asks for one."""
+    if command is None or "-S" not in command.inputs["create"].split():
+        return None
+    return str(command.inputs["stdin"]).partition("\n")[0]
+
+
+def _role(state: State, role: Resource) -> Role:
+    inputs = role.inputs
+    command = next(state.below(role, _COMMAND), None)
+    sent = Stdin.of(command.inputs["stdin"]).files() if command else {}
+    secret = set(inputs.get("secretFiles", ()))
+    files = {}
+    for path, place in inputs.get("modes", {}).items():
+        mode, owner = _place(place)
+        text = sent.get(path) if path in secret else inputs["files"][path]
+        files[path] = File(text=text, mode=mode, owner=owner, secret=path in secret)
+    return Role(
+        name=role.name,
+        files=files,
+        directories={path: _place(place) for path, place in inputs.get("directories", {}).items()},
+        users=tuple(user.split(" ")[0] for user in inputs.get("users", ())),
+        units=tuple(inputs.get("units", ())),
+    )
+
+
+def _place(text: str) -> tuple[str, str]:
+    mode, _, owner = text.partition(" ")
+    return mode, owner
+
+
+def _tunnels(state: State, tunnels: Resource) -> Tunnels:
+    role = next((_role(state, each) for each in state.below(tunnels, _ROLE)), Role(name=""))
+    keys = (file.text for file in role.files.values() if file.secret)
+    return Tunnels(user="".join(role.users[:1]), units=tuple(tunnels.inputs["units"]), key=next(keys, None))
+
+
+def _balancer(balancer: Resource) -> Balancer:
+    frontends = balancer.inputs["settings"]["frontends"]
+    open_ones = (each["name"] for each in frontends if any("exposedBecause" in bind for bind in each["binds"]))
+    return Balancer(socket=balancer.outputs["statsSocket"], exposed=frozenset(open_ones))
+
+
+def _exposed(balancer: Resource) -> Iterator[Endpoint]:
+    settings = balancer.inputs["settings"]
+    for frontend in settings["frontends"]:
+        for bind in frontend["binds"]:
+            if "exposedBecause" in bind:
+                yield Endpoint(bind["address"], int(bind["port"]))
+    peers = settings.get("peers")
+    if peers and peers["tls"]:
+        yield from (Endpoint(each["address"], int(each["port"])) for each in peers["members"])
+
+
+def _listeners(files: HostFiles) -> Iterator[tuple[Endpoint, str]]:
+    """Near ends of tunnels, and HAProxy's addresses."""
+    for client in clients(files):
+        for forward in client.forwards:
+            if forward.port.isdigit():
+                yield Endpoint(forward.bind or "127.0.0.1", int(forward.port)), "ssh"
+    for text in of_format(files.texts, Format.HAPROXY).values():
+        for listener in haproxy.parse(text).listeners():
+            if endpoint := Endpoint.of(listener.address):
+                yield endpoint, "haproxy"
+
+
+def _targets(files: HostFiles) -> Iterator[Endpoint]:
+    """What sshd lets the accounts of tunnels reach."""
+    server = openssh.parse_server(of_format(files.texts, Format.SSHD), files.texts)
+    for block in server.blocks:
+        permitted = block.first("PermitOpen")
+        for word in permitted.words if permitted else ():
+            if endpoint := Endpoint.of(word):
+                yield endpoint
+
+
+def _cache(state: State, cache: Resource) -> Cache:
+    # On the load balancer tunnels lead to single workers; applications have the service itself.
+    near_ends = (each for each in state.below(cache, _TUNNELS) if each.inputs["host"] != cache.inputs["loadBalancer"])
+    endpoints = ((each.inputs["host"], Endpoint.of(each.inputs["localEndpoints"][0])) for each in near_ends)
+    roles = [_role(state, each) for each in state.below(cache, _ROLE)]
+    files = [role.files[ENVIRONMENT] for role in roles if ENVIRONMENT in role.files]
+    passwords = (password for file in files if (password := _password(file.text or "")) is not None)
+    return Cache(
+        name=cache.name,
+        applications={host: endpoint for host, endpoint in endpoints if endpoint},
+        password=next(passwords, None),
+    )
+
+
+def _password(environment: str) -> str | None:
+    quoted = _SETENV.search(environment)
+    if quoted is None:
+        return None
+    return _QUOTED_BYTE.sub(lambda byte: bytes.fromhex(byte[1].decode()), quoted[1].encode()).decode()
