@@ -1,0 +1,13 @@
+"""This project's way to the end state: a role on each configured host."""
+
+import pulumi
+
+from components.host import Host, HostArgs, HostSettings, Role
+from components.settings import load
+from tests.benchmarks.role import load_balancer
+
+config = pulumi.Config()
+spec = load_balancer(config.require_int("maxconn"), config.require_secret("password"))
+for name, settings in config.require_object("hosts").items():
+    host = Host(name, HostArgs.of(load(HostSettings, settings, f"hosts.{name}")))
+    Role(f"{name}-haproxy", host, spec)
