@@ -147,6 +147,10 @@ unit_state() { # unit: "<enablement> <active|inactive>"; a unit that does not ex
     esac
 }
 
+tries_again() { # unit: whether systemd starts it anew by itself, so that health checks have the last word
+    [ "$(control show -P ActiveState -- "$1")" = activating ]
+}
+
 return_unit() { # unit enablement activity verb: back to a state that unit_state printed
     case $2 in
     enabled) control -q enable -- "$1" || return 1 ;;
@@ -155,7 +159,7 @@ return_unit() { # unit enablement activity verb: back to a state that unit_state
     esac
     [ "$4" != boot ] || return 0
     if [ "$3" = active ]; then
-        control "$4" -- "$1"
+        control "$4" -- "$1" || tries_again "$1"
     else
         control stop -- "$1" 2>/dev/null || :
         control reset-failed -- "$1" 2>/dev/null || :
@@ -369,6 +373,15 @@ finish() { # role: the new record takes the old one's place; can be repeated
     rm -rf -- "$JOURNAL"
 }
 
+concerned() { # unit: whether the transaction changed what it reads, or gave it up
+    awk -F '\t' -v unit="$1" '
+        FILENAME == ARGV[1] { changed[$2]; next }
+        $1 == "unit" && $2 == unit { kept = 1 }
+        ($1 == "reload" || $1 == "restart") && $2 == unit && $3 in changed { read = 1 }
+        END { exit kept && !read }
+    ' "$JOURNAL/backup.index" "$JOURNAL/role/manifest"
+}
+
 # Back to before the transaction that the journal tells of. Runs again from the start if it is itself cut off.
 roll_back() { # "" | boot: at boot the units are about to start by themselves
     cut -f2 "$JOURNAL/originals.index" "$JOURNAL/backup.index" | unstage
@@ -380,7 +393,9 @@ roll_back() { # "" | boot: at boot the units are about to start by themselves
         while IFS= read -r rb_path; do restore "$JOURNAL/backup.index" "$JOURNAL/backup" "$rb_path"; done <"$WORK/paths"
         fresh_units "$WORK/paths"
         while IFS="$TAB" read -r rb_unit rb_enabled rb_active; do
-            [ "$rb_enabled" = absent ] || return_unit "$rb_unit" "$rb_enabled" "$rb_active" "${1:-reload-or-restart}"
+            rb_verb=start
+            ! concerned "$rb_unit" || rb_verb=reload-or-restart
+            [ "$rb_enabled" = absent ] || return_unit "$rb_unit" "$rb_enabled" "$rb_active" "${1:-$rb_verb}"
         done <"$JOURNAL/units"
     fi
     sort -r "$JOURNAL/directories" | while IFS= read -r rb_path; do rmdir -- "$rb_path" 2>/dev/null || :; done
@@ -578,8 +593,7 @@ start_units() {
             su_verb=restart
         fi
         if ! control "$su_verb" -- "$su_unit" >"$WORK/log" 2>&1; then
-            # systemd tries again by itself: whether it gets there is for the health checks to say.
-            [ "$(control show -P SubState -- "$su_unit")" != auto-restart ] || continue
+            ! tries_again "$su_unit" || continue
             cat "$WORK/log" >&2 || :
             show_unit "$su_unit"
             die 70 "could not $su_verb $su_unit"

@@ -55,6 +55,21 @@ backend proof
     server ssh 127.0.0.1:22
 """
 
+STANDING = "/etc/systemd/system/proof-standing.service"
+FLAKY = "/etc/systemd/system/proof-flaky.service"
+service = """\
+[Service]
+Type=notify
+NotifyAccess=all
+ExecStart=/bin/sh -c 'systemd-notify --ready; exec sleep infinity'
+Restart=always
+RestartSec=2s
+[Install]
+WantedBy=multi-user.target
+"""
+# As a daemon whose port is not yet free: the first try fails, systemd's next one does not.
+fails_once = service.replace("[Service]", "[Service]\nExecStartPre=/bin/sh -c '! rm /run/fails-once 2>/dev/null'")
+
 
 def make_host() -> Host:
     """The host as the configuration says it is reached."""
@@ -93,6 +108,8 @@ def make_role(host: Host) -> None:
             files=(
                 File(path=CONFIGURATION, content="nonsense\n" if config.get_bool("broken") else text),
                 File(path="/etc/proof/plain", content=f"port {port}\n"),
+                File(path=STANDING, content=service),
+                File(path=FLAKY, content=fails_once),
                 File(
                     path="/etc/proof/inner/secret",
                     content=config.get_secret("secret") or pulumi.Output.secret("none"),
@@ -101,7 +118,11 @@ def make_role(host: Host) -> None:
                     secret=True,
                 ),
             ),
-            units=(Unit(name="haproxy.service", reload_on=(CONFIGURATION,)),),
+            units=(
+                Unit(name="haproxy.service", reload_on=(CONFIGURATION,)),
+                Unit(name="proof-standing.service", restart_on=(STANDING,)),
+                Unit(name="proof-flaky.service", restart_on=(FLAKY, "/etc/proof/plain")),
+            ),
             validations=(
                 Validation(name="haproxy -c", command=f"haproxy -c -f @{{{CONFIGURATION}}}"),
                 Validation(name="patience", command=config.get("validation") or "true", timeout=3),

@@ -40,6 +40,15 @@ class TestTransaction:
         assert not target.serves(31002)
         assert difference(before, target.tree()) == ""
 
+    def test_rollback_waits_for_what_systemd_tries_again_and_touches_nothing_else(self, target: Target) -> None:
+        process = "systemctl show -P MainPID proof-standing.service"
+        standing = target.host.run(process).stdout
+        outcome = target.up({"port": 31002, "check": "touch /run/fails-once; false"}, check=False)
+        assert "proof: failed and put back; the host is as it was before" in outcome.text
+        assert target.remains() == ""
+        assert target.host.run(process).stdout == standing
+        target.host.run("timeout 10 sh -c 'until systemctl is-active -q proof-flaky; do sleep 0.2; done'")
+
     def test_hanging_step_is_ended(self, target: Target) -> None:
         outcome = target.up({"validation": "sleep 1000"}, check=False)
         assert "patience refused the new configuration" in outcome.text
