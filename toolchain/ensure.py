@@ -54,7 +54,7 @@ def _make(folder: Path, pinned: Versions, downloads: Downloads | None) -> Ready:
             for name, version in {CLI: pinned.cli, **pinned.plugins}.items()
         )
         tree = folder / cache.tree_name(pieces)
-        _remember_stacks(draft, folder.parent / "workspaces")
+        _make_home(draft / layout.HOME, folder.parent / "workspaces")
         (draft / layout.ENVIRONMENT).write_text(layout.exports(tree))
         if not tree.exists():
             draft.rename(tree)
@@ -62,11 +62,15 @@ def _make(folder: Path, pinned: Versions, downloads: Downloads | None) -> Ready:
     return Ready(tree, pieces)
 
 
-def _remember_stacks(tree: Path, workspaces: Path) -> None:
-    """Let all toolchains share the folder in which the CLI notes the selected stack of each project."""
+def _make_home(home: Path, workspaces: Path) -> None:
+    home.mkdir(exist_ok=True)
+    # All toolchains share the folder in which the CLI notes the selected stack of each project.
     workspaces.mkdir(exist_ok=True)
-    (tree / layout.HOME).mkdir(exist_ok=True)
-    (tree / layout.HOME / "workspaces").symlink_to(workspaces)
+    (home / "workspaces").symlink_to(workspaces)
+    # The CLI keeps a log of every command with every property in it, secrets too: encrypted, but a copy of all keys a
+    # command, MiBs each, and half of its time with many hosts. It has no switch for it, but does without where `logs`
+    # is no directory. `-v=9 --logtostderr` works as ever.
+    (home / "logs").touch()
 
 
 def _fill(tree: Path, pinned: Versions, downloads: Downloads | None, told: Report) -> set[str]:

@@ -12,6 +12,7 @@ import pulumi
 from components.cache_service.settings import PASSWORD, CacheServiceSettings, ConnectionsSettings
 from components.haproxy_load_balancer import HaproxyLoadBalancer, HaproxyLoadBalancerArgs
 from components.host import Host
+from components.inputs import combined, secret
 from components.settings import InvalidConfigurationError
 from components.ssh_tunnel_host import SshTunnels
 from components.templates import Templates
@@ -49,8 +50,8 @@ class CacheServiceArgs:
     def cache_password(self) -> pulumi.Output[str]:
         """The cache's password, from wherever it was given."""
         if self.settings.password is not None:
-            return _hidden(self.settings.password.get_secret_value())
-        return _hidden(self.password)
+            return secret(self.settings.password.get_secret_value())
+        return secret(cast("pulumi.Input[str]", self.password))  # or there would be no arguments
 
 
 class CacheService(pulumi.ComponentResource):
@@ -97,9 +98,7 @@ class CacheService(pulumi.ComponentResource):
         """
         given = ("-m", "localhost", "-po", str(port), "-ic", settings.url, "-ic_u", settings.user)
         configure = _TEMPLATES.render("configure.sh", {})
-        secrets = pulumi.Output.all(settings.password.get_secret_value(), password).apply(
-            lambda both: f"secrets\n{both[0]}\n{both[1]}\n"
-        )
+        secrets = combined("secrets\n{}\n{}\n".format, settings.password.get_secret_value(), password)
         tunnels = [client.role.command for client in self.tunnels.clients.values()]
         host.command(
             "connections",
@@ -111,7 +110,3 @@ class CacheService(pulumi.ComponentResource):
             parent=self,
             depends_on=[*tunnels, self.load_balancer.role.command],
         )
-
-
-def _hidden(value: Any) -> pulumi.Output[str]:  # noqa: ANN401 - pulumi types Output.secret for plain values only
-    return cast("pulumi.Output[str]", pulumi.Output.secret(value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import pulumi
 
@@ -13,6 +13,7 @@ from components.haproxy_load_balancer import inspection, rendering
 from components.haproxy_load_balancer.rendering import CONFIGURATION, ENVIRONMENT, PEER_AUTHORITY, PEER_CERTIFICATE
 from components.haproxy_load_balancer.settings import HaproxySettings
 from components.host import Check, Directory, Family, File, Host, Role, RoleSpec, Unit, Validation
+from components.inputs import combined
 
 _ROLE: Final = "haproxy"
 _UNIT: Final = "haproxy.service"
@@ -134,17 +135,15 @@ class HaproxyLoadBalancer(pulumi.ComponentResource):
         self.register_outputs({"endpoints": self.endpoints, "statsSocket": self.stats_socket})
 
 
-def _environment(text: str, args: HaproxyLoadBalancerArgs) -> pulumi.Output[str]:
-    def render(given: dict[str, Any]) -> str:
-        passwords: dict[str, str] = given["passwords"]
-        parts = (*passwords.values(), given["certificate"] or "", given["authority"] or "")
-        return rendering.environment(passwords, fingerprint=rendering.fingerprint(text, *parts))
+def _environment(text: str, args: HaproxyLoadBalancerArgs) -> pulumi.Input[str]:
+    variables = sorted(args.passwords)
 
-    return pulumi.Output.all(
-        passwords={variable: args.passwords[variable] for variable in sorted(args.passwords)},
-        certificate=args.peer_certificate,
-        authority=args.peer_authority,
-    ).apply(render)
+    def render(certificate: str | None, authority: str | None, *values: str) -> str:
+        fingerprint = rendering.fingerprint(text, *values, certificate or "", authority or "")
+        return rendering.environment(dict(zip(variables, values, strict=True)), fingerprint=fingerprint)
+
+    passwords = (args.passwords[variable] for variable in variables)
+    return combined(render, args.peer_certificate, args.peer_authority, *passwords)
 
 
 def role_spec(

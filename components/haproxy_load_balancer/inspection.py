@@ -58,7 +58,8 @@ def runs_this(stats_socket: str) -> str:
     return (
         f"want=$(sed -n 's/^ *description //p' {ENVIRONMENT})\n"
         f"echo 'show info' | socat -t 5 - UNIX-CONNECT:{stats_socket} | grep -Fqx \"description: $want\" ||\n"
-        "    { journalctl -q -o cat --since -1min -u haproxy.service | grep -F -e '[ALERT]' -e '[WARNING]' | tail -n 5\n"
+        "    { journalctl -q -o cat --since -1min -u haproxy.service |\n"
+        "        grep -F -e '[ALERT]' -e '[WARNING]' | tail -n 5\n"
         "      exit 1; }"
     )
 

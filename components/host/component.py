@@ -6,14 +6,16 @@ import base64
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pulumi
 from pulumi_command import local, remote
+from pydantic import SecretStr
 
 from components.host.bundle import pack
 from components.host.role import File, RoleSpec
 from components.host.settings import BastionSettings, Family, HostSettings
+from components.inputs import combined, secret
 from components.names import is_address
 
 _RUNTIME: Final = "/usr/local/lib/sealed-data-tier/runtime"
@@ -92,12 +94,8 @@ class HostArgs:
         )
 
 
-def _secret(value: Any) -> pulumi.Output[str] | None:  # noqa: ANN401 - SecretStr or None
-    return None if value is None else pulumi.Output.secret(value.get_secret_value())
-
-
-def _hidden(text: pulumi.Output[str]) -> pulumi.Output[str]:
-    return cast("pulumi.Output[str]", pulumi.Output.secret(cast("Any", text)))
+def _secret(value: SecretStr | None) -> pulumi.Output[str] | None:
+    return None if value is None else secret(value.get_secret_value())
 
 
 def _bastion(settings: BastionSettings) -> BastionArgs:
@@ -119,10 +117,12 @@ class Host(pulumi.ComponentResource):
     Attributes:
         host_name: Name of the host in the stack.
         args: How it is reached.
-        address: Address that other hosts dial.
+        dialled: Address that other hosts dial.
+        address: The same as an output.
     """
 
     host_name: str
+    dialled: pulumi.Input[str]
     address: pulumi.Output[str]
 
     def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -130,34 +130,34 @@ class Host(pulumi.ComponentResource):
         super().__init__("sealed-data-tier:host:Host", name, inputs, opts)
         self.host_name = name
         self.args = args
-        self.address = pulumi.Output.from_input(args.internal_address or args.address)
+        self.dialled = args.internal_address or args.address
+        self.address = pulumi.Output.from_input(self.dialled)
         self.connection = self._connection()
         self.farewell = local.Command(
             f"{name}-farewell",
             delete=_FAREWELL_TEXT,
-            stdin=_hidden(self._farewell_input()),
+            stdin=secret(self._farewell_input()),
             add_previous_output_in_env=False,
             logging=local.Logging.STDERR,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        password = pulumi.Output.from_input(args.sudo_password or "")
-        text = pulumi.Output.all(password, args.incarnation).apply(
-            lambda both: f"{both[0]}\n{_RUNTIME_TEXT}# incarnation {both[1]}\n"
+        text = combined(
+            lambda password, incarnation: f"{password}\n{_RUNTIME_TEXT}# incarnation {incarnation}\n",
+            args.sudo_password or "",
+            args.incarnation,
         )
         self.runtime = self.command("runtime", _INSTALL.format(option=self._sudo_option), stdin=text, parent=self)
-        self.register_outputs({"address": self.address})
+        self.register_outputs({"address": self.dialled})
 
     @property
     def has_source_addresses(self) -> bool:
         """Whether a far host can be told where this one comes from; a DNS name is no source address to sshd."""
-        dialled = self.args.internal_address or self.args.address
-        return bool(self.args.source_addresses) or not isinstance(dialled, str) or is_address(dialled)
+        return bool(self.args.source_addresses) or not isinstance(self.dialled, str) or is_address(self.dialled)
 
     @property
-    def source_addresses(self) -> pulumi.Output[list[str]]:
+    def source_addresses(self) -> pulumi.Input[list[str]]:
         """Addresses or networks that other hosts see this one come from."""
-        declared = list(self.args.source_addresses)
-        return self.address.apply(lambda address: declared or [address])
+        return list(self.args.source_addresses) or combined(lambda address: [address], self.dialled)
 
     @property
     def _sudo_option(self) -> str:
@@ -176,7 +176,7 @@ class Host(pulumi.ComponentResource):
         name: str,
         create: str,
         *,
-        stdin: pulumi.Output[str],
+        stdin: pulumi.Input[str],
         parent: pulumi.Resource,
         delete: str | None = None,
         depends_on: list[pulumi.Resource] | None = None,
@@ -196,13 +196,13 @@ class Host(pulumi.ComponentResource):
             connection=self.connection,
             create=create,
             delete=delete,
-            stdin=_hidden(stdin),
+            stdin=secret(stdin),
             add_previous_output_in_env=False,
             logging=remote.Logging.NONE,
             opts=pulumi.ResourceOptions(parent=parent, depends_on=depends_on, deleted_with=self.farewell),
         )
 
-    def role_command(self, role: str, stdin: pulumi.Output[str], parent: pulumi.Resource) -> remote.Command:
+    def role_command(self, role: str, stdin: pulumi.Input[str], parent: pulumi.Resource) -> remote.Command:
         """Register the one command that applies a role and deletes it again."""
 
         def run(verb: str) -> str:
@@ -220,7 +220,7 @@ class Host(pulumi.ComponentResource):
         if args.bastion is not None:
             proxy = remote.ProxyConnectionArgs(
                 host=args.bastion.address,
-                port=pulumi.Output.from_input(args.bastion.port).apply(float),
+                port=combined(float, args.bastion.port),
                 user=args.bastion.user,
                 private_key=args.bastion.private_key,
                 host_key=args.bastion.host_key,
@@ -229,7 +229,7 @@ class Host(pulumi.ComponentResource):
             )
         return remote.ConnectionArgs(
             host=args.address,
-            port=pulumi.Output.from_input(args.port).apply(float),
+            port=combined(float, args.port),
             user=args.user,
             private_key=args.private_key,
             host_key=args.host_key,
@@ -238,28 +238,23 @@ class Host(pulumi.ComponentResource):
             proxy=proxy,
         )
 
-    def with_sudo_password(self, stdin: pulumi.Output[str]) -> pulumi.Output[str]:
+    def with_sudo_password(self, stdin: pulumi.Input[str]) -> pulumi.Input[str]:
         """Put the line before a command's input that sudo reads, if it asks."""
-        return pulumi.Output.all(self._sudo_line(), stdin).apply("".join)
-
-    def _sudo_line(self) -> pulumi.Output[str]:
         password = self.args.sudo_password
-        return pulumi.Output.from_input("" if password is None else password).apply(lambda text: text and f"{text}\n")
+        return stdin if password is None else combined("{}\n{}".format, password, stdin)
 
-    def _farewell_input(self) -> pulumi.Output[str]:
+    def _farewell_input(self) -> pulumi.Input[str]:
         args = self.args
-        lines = [*_end(args), pulumi.Output.from_input(args.sudo_password or "-")]
+        values = [*_end(args), args.sudo_password or "-"]
         if args.bastion is not None:
-            lines += [pulumi.Output.from_input("bastion"), *_end(args.bastion)]
-        return pulumi.Output.all(*lines).apply(lambda values: "".join(f"{value}\n" for value in values))
+            values += ["bastion", *_end(args.bastion)]
+        return combined(lambda *known: "".join(f"{_whole(value)}\n" for value in known), *values)
 
 
-def _end(args: HostArgs | BastionArgs) -> list[pulumi.Output[Any]]:
+def _end(args: HostArgs | BastionArgs) -> list[pulumi.Input[Any]]:
     """One end of a connection as farewell.sh reads it."""
-    key = pulumi.Output.from_input(args.private_key or "")
-    encoded = key.apply(lambda text: base64.b64encode(text.encode()).decode() or "-")
-    plain = (args.address, args.port, args.user, args.host_key)
-    return [*(pulumi.Output.from_input(value).apply(_whole) for value in plain), encoded]
+    key = combined(lambda text: base64.b64encode(text.encode()).decode() or "-", args.private_key or "")
+    return [args.address, args.port, args.user, args.host_key, key]
 
 
 def _whole(value: Any) -> str:  # noqa: ANN401 - str or a number that may have become a float on its way
@@ -281,10 +276,13 @@ class Role(pulumi.ComponentResource):
         super().__init__("sealed-data-tier:host:Role", name, _reviewed(host, spec), opts)
         self.host = host
         self.spec = spec
-        contents = pulumi.Output.all(**{file.path: file.content for file in spec.files})
-        family = host.args.family.value
-        stdin = pulumi.Output.all(contents, host.args.incarnation).apply(
-            lambda both: pack(spec, both[0], family=family, incarnation=both[1])
+        family, paths = host.args.family.value, [file.path for file in spec.files]
+        stdin = combined(
+            lambda incarnation, *contents: pack(
+                spec, dict(zip(paths, contents, strict=True)), family=family, incarnation=incarnation
+            ),
+            host.args.incarnation,
+            *(file.content for file in spec.files),
         )
         self.command = host.role_command(spec.name, stdin, parent=self)
         self.register_outputs({})

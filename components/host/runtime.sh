@@ -24,7 +24,9 @@ set -eu
 umask 077
 LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL PATH
+# Units are native: without this systemctl also has update-rc.d rewrite links in /etc/rc?.d that nobody reads.
+SYSTEMCTL_SKIP_SYSV=1
+export LC_ALL PATH SYSTEMCTL_SKIP_SYSV
 unset CDPATH IFS
 
 FORMAT=sealed-data-tier/1
@@ -568,7 +570,8 @@ swap() {
     while IFS= read -r sw_path; do
         restore "$JOURNAL/originals.index" "$JOURNAL/role/originals" "$sw_path"
     done <"$WORK/leaving"
-    fresh_units "$WORK/touched"
+    enable_units
+    if [ -s "$WORK/enabled" ] || unit_files_changed "$WORK/touched"; then control daemon-reload; fi
     while IFS= read -r sw_unit; do
         sw_state=$(first_state "$sw_unit")
         [ "${sw_state#*"$TAB"}" != active ] || control reload-or-restart -- "$sw_unit"
@@ -583,9 +586,17 @@ wanted_verb() { # unit: restart, reload, or start where nothing that concerns it
     ' "$WORK/changed" "$WORK/role/manifest"
 }
 
+enable_units() { # in one call, and without the reload of systemd that each would bring
+    while IFS= read -r eu_unit; do
+        control is-enabled -q -- "$eu_unit" 2>/dev/null || printf '%s\n' "$eu_unit"
+    done <"$WORK/units" >"$WORK/enabled"
+    [ -s "$WORK/enabled" ] || return 0
+    limited "$STEP_LIMIT" xargs -a "$WORK/enabled" systemctl --no-ask-password -q enable --no-reload -- ||
+        die 70 "could not enable $(tr '\n' ' ' <"$WORK/enabled")"
+}
+
 start_units() {
     while IFS= read -r su_unit; do
-        control is-enabled -q -- "$su_unit" 2>/dev/null || control -q enable -- "$su_unit"
         su_verb=$(wanted_verb "$su_unit")
         if control is-active -q -- "$su_unit"; then
             [ "$su_verb" != start ] || continue
@@ -766,8 +777,7 @@ WantedBy=sysinit.target
 UNIT
     chmod 0644 "$RECOVERY.new"
     mv -fT -- "$RECOVERY.new" "$RECOVERY"
-    control daemon-reload
-    control -q enable -- "${RECOVERY##*/}"
+    control -q enable --no-reload -- "${RECOVERY##*/}" # nobody needs it before the next boot
     recover ""
     note "installed $(sha256sum <"$RUNTIME" | cut -c 1-12) on a host of the family $FAMILY"
 }

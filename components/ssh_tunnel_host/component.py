@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import pulumi
 import pulumi_tls as tls
 
 from components.host import Check, Directory, File, Host, Role, RoleSpec, Unit, User, Validation
+from components.inputs import combined
 from components.settings import InvalidConfigurationError
 from components.ssh_tunnel_host import rendering
 from components.ssh_tunnel_host.rendering import FarEnd, Tunnel, endpoint, tunnel_directory
@@ -29,15 +30,17 @@ _SHARED_DIRECTORY: Final = "/etc/ssh/sealed-data-tier"
 _CHECK_S: Final = 10  # for the far hosts to let this one in, beside the time to connect
 
 
-def _target(tunnel: TunnelSettings, server: Host) -> pulumi.Output[str]:
-    address = pulumi.Output.from_input(_LOOPBACK) if tunnel.target is Target.LOOPBACK else server.address
-    return address.apply(lambda resolved: endpoint(resolved, tunnel.target_port))
+def _target(tunnel: TunnelSettings, server: Host) -> pulumi.Input[str]:
+    address = _LOOPBACK if tunnel.target is Target.LOOPBACK else server.dialled
+    return combined(lambda resolved: endpoint(resolved, tunnel.target_port), address)
 
 
-def _far_end(server: Host) -> pulumi.Output[FarEnd]:
-    parts = pulumi.Output.all(address=server.address, port=server.args.port, host_key=server.args.host_key)
-    return parts.apply(
-        lambda known: FarEnd(address=known["address"], port=int(known["port"]), host_key=known["host_key"])
+def _far_end(server: Host) -> pulumi.Input[FarEnd]:
+    return combined(
+        lambda address, port, host_key: FarEnd(address=address, port=int(port), host_key=host_key),
+        server.dialled,
+        server.args.port,
+        server.args.host_key,
     )
 
 
@@ -88,7 +91,7 @@ class SshTunnelServer(pulumi.ComponentResource):
             self._account(host, admissions, settings),
             pulumi.ResourceOptions(parent=self),
         )
-        keys = pulumi.Output.all(*(self._line(each, generation) for each in admissions)).apply("".join)
+        keys = combined(lambda *lines: "".join(lines), *(self._line(each, generation) for each in admissions))
         self.admission = Role(
             f"{name}-keys-{generation}",
             host,
@@ -102,21 +105,25 @@ class SshTunnelServer(pulumi.ComponentResource):
         self.register_outputs({})
 
     @staticmethod
-    def _line(admission: Admission, generation: int) -> pulumi.Output[str]:
-        parts = pulumi.Output.all(admission.client.source_addresses, admission.public_key, *admission.targets)
+    def _line(admission: Admission, generation: int) -> pulumi.Input[str]:
         comment = f"{admission.client.host_name} generation {generation}"
-        return parts.apply(
-            lambda known: rendering.authorized_key(
-                known[1], sources=known[0], targets=sorted(set(known[2:])), comment=comment
-            )
+        return combined(
+            lambda sources, key, *targets: rendering.authorized_key(
+                key, sources=sources, targets=sorted(set(targets)), comment=comment
+            ),
+            admission.client.source_addresses,
+            admission.public_key,
+            *admission.targets,
         )
 
     @staticmethod
     def _account(host: Host, admissions: Sequence[Admission], settings: SshTunnelSettings) -> RoleSpec:
         user, family = settings.user, host.args.family
         drop_in = f"/etc/ssh/sshd_config.d/50-{user}.conf"
-        targets = pulumi.Output.all(*(target for each in admissions for target in each.targets))
-        text = targets.apply(lambda known: rendering.sshd_config(user, sorted(set(known)), settings.timing))
+        text = combined(
+            lambda *targets: rendering.sshd_config(user, sorted(set(targets)), settings.timing),
+            *(target for each in admissions for target in each.targets),
+        )
         connection = f"user={user},host=client,addr=192.0.2.1"
         effective = f"/usr/sbin/sshd -T -C {connection}"
         return RoleSpec(
@@ -196,11 +203,14 @@ class SshTunnelHost(pulumi.ComponentResource):
         script, key, pins = rendering.script_path(user), f"{directory}/id_ed25519", f"{directory}/known_hosts"
         unit_path = f"{_UNITS}/{client.unit}.service"
         instance = "%i" if client.unit.endswith("@") else client.tunnels[0].alias
-        far_ends = pulumi.Output.all(*(_far_end(args.servers[tunnel.server]) for tunnel in client.tunnels))
+        known_hosts = combined(
+            lambda *far_ends: rendering.known_hosts(far_ends),
+            *(_far_end(args.servers[tunnel.server]) for tunnel in client.tunnels),
+        )
         files = [
             File(path=script, content=rendering.supervisor(), mode=0o755),
             File(path=unit_path, content=rendering.service_unit(instance, user, settings.probe, settings.timing)),
-            File(path=pins, content=far_ends.apply(rendering.known_hosts)),
+            File(path=pins, content=known_hosts),
             # Not a reason to restart: a tunnel that stands was let in already, and the next one reads the new key.
             File(path=key, content=args.private_key, mode=0o600, secret=True),
         ]
@@ -241,20 +251,20 @@ def _verify_unit(unit: str, script: str) -> str:
     )
 
 
-def _config(tunnel: TunnelSettings, args: SshTunnelHostArgs) -> pulumi.Output[str]:
+def _config(tunnel: TunnelSettings, args: SshTunnelHostArgs) -> pulumi.Input[str]:
     server = args.servers[tunnel.server]
 
-    def render(known: Sequence[Any]) -> str:
+    def render(far_end: FarEnd, target_endpoint: str) -> str:
         resolved = Tunnel(
             alias=tunnel.alias,
             server=tunnel.name or tunnel.server,
-            far_end=known[0],
+            far_end=far_end,
             local_endpoint=tunnel.local_endpoint,
-            target_endpoint=known[1],
+            target_endpoint=target_endpoint,
         )
         return rendering.ssh_config(resolved, args.settings.user, args.settings.timing)
 
-    return pulumi.Output.all(_far_end(server), _target(tunnel, server)).apply(render)
+    return combined(render, _far_end(server), _target(tunnel, server))
 
 
 def _let_in(args: SshTunnelHostArgs, directory: str, key: str) -> Check:

@@ -123,7 +123,9 @@ class Hosts:
 
     def phases(self, run: Run) -> Phases:
         """Split a run by what sshd and sudo wrote into the hosts' journals."""
-        command = f"journalctl --no-pager -o short-unix -t sshd-session -t sudo --since=@{run.started:.0f}"
+        command = (
+            f"journalctl --sync; journalctl --no-pager -o short-unix -t sshd-session -t sudo --since=@{run.started:.0f}"
+        )
         texts = self._everywhere(lambda host: host.run(command).stdout)
         return Phases.read(run, texts)
 

@@ -1,4 +1,4 @@
-"""The end state that all contenders bring about: seed 000's load balancer, as this project says it.
+"""The end state that all contenders bring about: the cache service's load balancer, as this project says it.
 
 `ansible/playbook.yml` and `pyinfra/deploy.py` say the same in their own words; `hosts.py` proves that it is the same.
 """

@@ -135,7 +135,7 @@ def test_a_configuration_without_a_forward_is_no_tunnel() -> None:
 
 
 def test_the_vendors_own_unit_is_soft() -> None:
-    """Seed 000's unit and wrapper script, as written there."""
+    """The cache service guide's unit and wrapper script, as written there."""
     unit = """\
 [Unit]
 Description=SSH Tunnel from WebSphere to HAProxy

@@ -1,5 +1,8 @@
 """As many hosts as configured, each with the role; for previews, so no address is ever dialled."""
 
+import atexit
+import gc
+
 import pulumi
 
 from components.host import Host, HostArgs, HostSettings, Role
@@ -7,6 +10,10 @@ from components.settings import load
 from tests.benchmarks.role import load_balancer
 
 _HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA" + 43 * "A" + "A"
+
+# As in the repository's own program.
+gc.disable()
+atexit.register(gc.freeze)
 
 config = pulumi.Config()
 password = pulumi.Output.secret("only for this preview")

@@ -28,7 +28,7 @@ class Pair:
     second: Balancer
 
     def settings(self, **stick: Any) -> dict[str, Any]:
-        """The second seed document, with the servers of this test."""
+        """The CCC guide's load balancer, with the servers of this test."""
         bind = {"address": "*", "port": PORT, "exposedBecause": "the client on the other host"}
         address = self.first.host.address
         servers = [{"name": name, "address": address, "port": port} for name, port in SERVERS.items()]

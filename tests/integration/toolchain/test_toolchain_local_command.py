@@ -76,6 +76,6 @@ def test_what_is_not_implemented_is_refused(project: Project, only_stand_in: Cal
 def test_a_stand_in_says_so_in_its_log_only(project: Project, only_stand_in: Callable[[str], None]) -> None:
     only_stand_in("command")
     assert "STAND-IN" not in project.up(command={"type": "local", "create": "true"})
-    logs = ensure().tree / layout.HOME / "logs"
+    logs = ensure().tree / layout.HOME / "stand-ins"
     for name in ("pulumi-resource-command", "pulumi-language-python"):
         assert f"STAND-IN: this {name}" in (logs / f"{name}.log").read_text()

@@ -31,7 +31,7 @@ def seed_000(family: Family = Family.DEBIAN, password: Any = PASSWORD) -> dict[s
     def program() -> None:
         passwords = {"CACHE_SERVICE_PASSWORD": pulumi.Output.secret(password)}
         args = HaproxyLoadBalancerArgs(
-            host=host("lb1", family=family), settings=golden("seed-000"), passwords=passwords
+            host=host("lb1", family=family), settings=golden("cache-service"), passwords=passwords
         )
         balancer = HaproxyLoadBalancer("cache", args)
         assert balancer.endpoints == {"haproxy_cache_service": ["127.0.0.1:30379"]}
@@ -63,7 +63,7 @@ def test_types_and_parents() -> None:
 def test_reviewers_see_the_configuration_and_no_secret() -> None:
     registered = seed_000()
     reviewed = registered["cache-haproxy"].inputs
-    assert reviewed["files"][CONFIGURATION] == (GOLDEN / "seed-000.cfg").read_text()
+    assert reviewed["files"][CONFIGURATION] == (GOLDEN / "cache-service.cfg").read_text()
     assert reviewed["secretFiles"] == [ENVIRONMENT]
     assert reviewed["modes"][ENVIRONMENT] == "0600 root:root"
     assert set(reviewed["validations"]) == {"haproxy -c", "addresses and ports"}

@@ -1,4 +1,4 @@
-"""What is written: golden files, the seed documents in them, and properties of whatever is accepted."""
+"""What is written: golden files, the guides' own lines in them, and properties of whatever is accepted."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ GOLDEN: Final = Path(__file__).parents[2] / "golden" / "haproxy"
 SOCKET: Final = "/run/haproxy/admin.sock"
 unhurried: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 
-# The HAProxy parts of the documents, with what HAProxy calls things today and with health checks where there were none.
-SEEDS: Final = {
-    "seed-000": """
+# The HAProxy parts of the guides, with what HAProxy calls things today and with health checks where there were none.
+GUIDES: Final = {
+    "cache-service": """
         frontend haproxy_cache_service
             bind 127.0.0.1:30379
             mode tcp
@@ -40,7 +40,7 @@ SEEDS: Final = {
             server worker2.example.com 127.0.0.1:30380 check
             server worker3.example.com 127.0.0.1:30381 check
     """,
-    "seed-002": """
+    "ccc": """
         frontend https-in
             mode tcp
             bind *:8181
@@ -80,12 +80,12 @@ def test_golden(name: str) -> None:
     assert text == path.read_text()
 
 
-@pytest.mark.parametrize("name", SEEDS)
-def test_every_line_of_the_seed_is_in_effect(name: str) -> None:
+@pytest.mark.parametrize("name", GUIDES)
+def test_every_line_of_the_guide_is_in_effect(name: str) -> None:
     ours = haproxy.parse(golden(name))
     assert not ours.problems
     everywhere = next(section for section in ours.sections if section.kind == "defaults")
-    for section in haproxy.parse(SEEDS[name]).sections:
+    for section in haproxy.parse(GUIDES[name]).sections:
         (counterpart,) = [each for each in ours.sections if (each.kind, each.name) == (section.kind, section.name)]
         in_effect = {each.words for each in (*counterpart.directives, *everywhere.directives)}
         assert {each.words for each in section.directives} <= in_effect
