@@ -62,9 +62,10 @@ host-keys: venv ## Print ed25519 host keys and fingerprints for the stack's conf
 
 # --- set-up -------------------------------------------------------------------------------------------------------
 
-$(VENV)/.ready: requirements.txt requirements-dev.txt
+$(VENV)/.ready: requirements.txt requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
 .PHONY: venv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,17 +16,18 @@ EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/Pulumi.yaml"))
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_preview_under_the_policies(example: Path, tmp_path: Path) -> None:
+    here = tmp_path / "examples" / example.name
+    shutil.copytree(example, here)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     (tmp_path / "state").mkdir()
     environment = {
         "PULUMI_BACKEND_URL": f"file://{tmp_path}/state",
         "PULUMI_CONFIG_PASSPHRASE": "only for this test",
         "PULUMI_OPTION_STACK": "test",
-        "PULUMI_OPTION_CONFIG_FILE": str(tmp_path / "Pulumi.test.yaml"),
     }
-    project = Project(example, environment)
+    project = Project(here, environment)
     project.pulumi("stack", "init")
     project.pulumi("config", "set", "--secret", "password", "only-for-this-test")
     outcome = project.pulumi("preview", "--diff", "--policy-pack", str(ROOT / "policies"))
     assert "[mandatory]" not in outcome.text
     assert "only-for-this-test" not in outcome.text
-    assert not (example / "Pulumi.test.yaml").exists()
