@@ -44,14 +44,21 @@ class Project:
     Attributes:
         directory: Where its Pulumi.yaml is.
         environment: What the CLI needs to find its state.
+        name: Its name, and the namespace of its configuration.
     """
 
     directory: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    name: str = "scratch"
 
     @staticmethod
     def create(
-        directory: Path, program: str, config: Mapping[str, Any] | None = None, *, lab: str | None = None
+        directory: Path,
+        program: str,
+        config: Mapping[str, Any] | None = None,
+        *,
+        lab: str | None = None,
+        name: str = "scratch",
     ) -> Project:
         """Make a project of its own with its own state.
 
@@ -60,12 +67,13 @@ class Project:
             program: Python text of the program.
             config: The stack's configuration by key without the project's name.
             lab: Prefix of the lab that the program makes; what a run that was cut off left of it is removed.
+            name: The project's name.
         """
         if lab is not None:
             removal.remove(lab)
         (directory / "state").mkdir()
         runtime = {"name": "python", "options": {"virtualenv": str(ROOT / ".venv")}}
-        (directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "scratch", "runtime": runtime}))
+        (directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": name, "runtime": runtime}))
         (directory / "__main__.py").write_text(program)
         environment = {
             "PULUMI_BACKEND_URL": f"file://{directory}/state",
@@ -73,7 +81,7 @@ class Project:
             "PULUMI_OPTION_STACK": "test",
             "PYTHONPATH": str(ROOT),
         }
-        project = Project(directory, environment)
+        project = Project(directory, environment, name)
         project.configure(config or {})
         project.pulumi("stack", "init")
         return project
@@ -89,7 +97,7 @@ class Project:
         path = self.directory / "Pulumi.test.yaml"
         known = yaml.safe_load(path.read_text()) if path.exists() else {}
         salt = {key: value for key, value in (known or {}).items() if key != "config"}
-        values = {f"scratch:{key}": value for key, value in config.items()}
+        values = {f"{self.name}:{key}": value for key, value in config.items()}
         path.write_text(yaml.safe_dump({**salt, "config": values}))
 
     def program(self, text: str) -> None:

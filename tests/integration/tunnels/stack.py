@@ -100,12 +100,17 @@ class Stack:
         return str(self.project.outputs()["password"])
 
     def tree(self, name: str) -> list[str]:
-        """Every file, directory and link that a role could have touched on a host."""
-        return self.host(name).run(_TREE).stdout.splitlines()
+        """What `tree` says of one of its hosts."""
+        return tree(self.host(name))
 
     def logins(self) -> int:
         """How often any host's sshd let the deploying machine in."""
         return sum(journal(self.host(name), "Accepted publickey for ops") for name in self.lab["hosts"])
+
+
+def tree(host: LabHost) -> list[str]:
+    """Every file, directory and link that a role could have touched on a host, with content, owner and mode."""
+    return host.run(_TREE).stdout.splitlines()
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

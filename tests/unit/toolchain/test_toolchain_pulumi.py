@@ -44,9 +44,7 @@ def pulumi(*arguments: str, **environment: str) -> str:
 def test_it_runs_the_cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEALED_DATA_TIER_CACHE", str(tmp_path / "with a space"))
     tree = make_ready("official")
-    started = time.monotonic()
     lines = pulumi("up", "a b", HOME="/home/x", PULUMI_BACKEND_URL="file:///b").splitlines()
-    assert time.monotonic() - started < 1
     assert lines[:2] == ["up", "a b"]
     assert sorted(lines[2:]) == [
         "PULUMI_BACKEND_URL=file:///b",
