@@ -197,8 +197,16 @@ account() {
 add_user() { # name home shell
     account useradd --system --user-group --no-create-home --home-dir "$2" --shell "$3" -- "$1"
 }
-drop_user() {
-    ! getent passwd "$1" >/dev/null || account userdel -- "$1" || :
+drop_user() { # name: a process that it still has, such as a session from another host, keeps userdel from it
+    for _ in 1 2 3 4 5; do
+        du_id=$(id -u -- "$1" 2>/dev/null) || break
+        ! account userdel -- "$1" 2>"$WORK/log" || break
+        find /proc -maxdepth 1 -name '[0-9]*' -uid "$du_id" | while IFS= read -r du_process; do
+            kill -KILL "${du_process##*/}" 2>/dev/null || :
+        done
+        sleep 0.2
+    done
+    ! getent passwd "$1" >/dev/null || note "could not remove the account $1: $(cat "$WORK/log")"
     ! getent group "$1" >/dev/null || account groupdel -- "$1" || :
 }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,11 @@ from lab import stack as dev_stack
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _LIMIT_S: Final = 600
+
+
+def difference(before: Sequence[str], after: Sequence[str]) -> str:
+    """The lines that changed, empty if none did."""
+    return "\n".join(difflib.unified_diff(before, after, n=0, lineterm=""))
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 import time
 
 import pytest
 
 from tests.integration.host.conftest import Target
+from tests.integration.support import difference
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
 PORT = 31001
 RUNTIME = "/usr/local/lib/sealed-data-tier/runtime"
-
-
-def difference(before: list[str], after: list[str]) -> str:
-    return "\n".join(difflib.unified_diff(before, after, n=0, lineterm=""))
 
 
 class TestTransaction:
@@ -133,6 +129,15 @@ class TestDelete:
         stack.up({"port": 31007})
         stack.up({"role": False})
         assert difference(before, stack.tree()) == ""
+
+    def test_account_that_is_still_in_use_goes_with_its_processes(self, stack: Target) -> None:
+        stack.up({"role": False})
+        before = stack.tree()
+        stack.up()
+        stack.host.run("systemd-run --quiet --collect --uid=proof-user --unit=still-there sleep 1000")
+        stack.up({"role": False})
+        assert difference(before, stack.tree()) == ""
+        assert stack.host.run("pgrep --full 'sleep 100[0]'", check=False).stdout == ""
 
     def test_packages_that_came_with_the_role_go_with_it(self, stack: Target) -> None:
         stack.up({"role": False})

@@ -27,7 +27,7 @@ def golden(name: str) -> HaproxySettings:
     return load(HaproxySettings, yaml.safe_load((GOLDEN / f"{name}.yaml").read_text()), "haproxy")
 
 
-def seed_000(family: Family = Family.DEBIAN, password: Any = PASSWORD) -> dict[str, Registered]:
+def cache_service(family: Family = Family.DEBIAN, password: Any = PASSWORD) -> dict[str, Registered]:
     def program() -> None:
         passwords = {"CACHE_SERVICE_PASSWORD": pulumi.Output.secret(password)}
         args = HaproxyLoadBalancerArgs(
@@ -49,7 +49,7 @@ def sent(command: Registered) -> dict[str, str]:
 
 
 def test_types_and_parents() -> None:
-    registered = seed_000()
+    registered = cache_service()
     known = {
         name: (registered[name].kind, registered[name].parent) for name in ("cache", "cache-haproxy", "lb1-haproxy")
     }
@@ -61,7 +61,7 @@ def test_types_and_parents() -> None:
 
 
 def test_reviewers_see_the_configuration_and_no_secret() -> None:
-    registered = seed_000()
+    registered = cache_service()
     reviewed = registered["cache-haproxy"].inputs
     assert reviewed["files"][CONFIGURATION] == (GOLDEN / "cache-service.cfg").read_text()
     assert reviewed["secretFiles"] == [ENVIRONMENT]
@@ -77,7 +77,7 @@ def test_reviewers_see_the_configuration_and_no_secret() -> None:
 
 
 def test_another_password_is_another_fingerprint_and_the_same_review() -> None:
-    one, other = seed_000(), seed_000(password="battery-staple")
+    one, other = cache_service(), cache_service(password="battery-staple")
     assert one["cache-haproxy"].inputs == other["cache-haproxy"].inputs
     described = {
         line for each in (one, other) for text in sent(each["lb1-haproxy"]).values() for line in text.split("\n")
@@ -86,7 +86,7 @@ def test_another_password_is_another_fingerprint_and_the_same_review() -> None:
 
 
 def test_red_hat_has_its_own_names() -> None:
-    reviewed = seed_000(Family.RHEL)["cache-haproxy"].inputs
+    reviewed = cache_service(Family.RHEL)["cache-haproxy"].inputs
     assert reviewed["packages"] == ["haproxy", "socat", "iproute"]
     assert reviewed["selinuxBooleans"] == ["haproxy_connect_any"]
     assert "stats socket /var/lib/haproxy/stats mode 600 level admin" in reviewed["files"][CONFIGURATION]
