@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from components.cache_service import *  # noqa: F403
+    from components.certificates import *  # noqa: F403
     from components.haproxy_load_balancer import *  # noqa: F403
     from components.host import *  # noqa: F403
     from components.ssh_tunnel_host import *  # noqa: F403
 
-_COMPONENTS: Final = ("host", "ssh_tunnel_host", "haproxy_load_balancer", "cache_service")
+_COMPONENTS: Final = ("host", "certificates", "ssh_tunnel_host", "haproxy_load_balancer", "cache_service")
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever a component has
