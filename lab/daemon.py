@@ -66,7 +66,8 @@ def install_debian_packages(why: str, *packages: str) -> None:
         )
     with step(why) as current:
         current.run("apt-get", "update", "-q")
-        noninteractive = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-q", "-y")
+        # In this runlevel invoke-rc.d starts no daemon of the package's: who wants it started, starts it.
+        noninteractive = ("env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "install", "-q", "-y")
         current.run(*noninteractive, "--no-install-recommends", *packages)
 
 

@@ -88,6 +88,11 @@ texts() { # paths on standard input
     end 0
 }
 
+# First of all, since it waits: what is looked at afterwards is what a host has while it is at rest.
+shown=
+# shellcheck disable=SC2046 # unit names hold no blanks
+units $(asked unit)
+
 tell listeners ss -Hltunp
 tell connections ss -Htn state established
 tell addresses ip -o address show
@@ -102,9 +107,6 @@ begin names
 asked folder | each sh -c "find \"\$@\" -mindepth 1 -maxdepth 1" - 2>/dev/null
 end 0
 
-shown=
-# shellcheck disable=SC2046 # unit names hold no blanks
-units $(asked unit)
 unit_files() { printf '%s\n' "$shown" | sed -n 's/^FragmentPath=//p; s/^DropInPaths=//p' | tr ' ' '\n'; }
 { asked text && unit_files; } | sed '/^$/d' | sort -u | texts
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab.daemon import install_debian_packages
+
 REPOSITORY = Path(__file__).parents[3]
 PULUMI = REPOSITORY / "toolchain" / "pulumi"
 
@@ -151,10 +153,17 @@ class Sshd:
         return self.log.read_text().count("Accepted publickey")
 
 
+def _sshd() -> str | None:
+    return shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
 def start_sshd(folder: Path) -> tuple[Sshd, subprocess.Popen[bytes]]:
     """Start an SSH server that accepts connections by the time this returns."""
-    binary = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert binary, "sshd is missing: install openssh-server"
+    binary = _sshd()
+    if not binary:
+        install_debian_packages("sshd is missing: installing Debian's openssh-server", "openssh-server")
+        binary = _sshd()
+    assert binary
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # Debian's sshd wants it
     # With the RSA key first, a client that does not insist on the other one gets this one.

@@ -82,7 +82,7 @@ def test_about(project: Project) -> None:
     assert about["runtime"]["executable"] == str(REPOSITORY / ".venv/bin/python")
     plugins = {plugin["name"]: plugin["version"] for plugin in about["plugins"]}
     assert {"command", "docker", "python", "tls"} <= plugins.keys()
-    assert "pulumi-tls" in {dependency["name"] for dependency in about["dependencies"]}
+    assert "sealed-data-tier" in {dependency["name"] for dependency in about["dependencies"]}
 
 
 def test_a_missing_virtual_environment_is_made(tmp_path: Path) -> None:
