@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lab.machine import LabHost
 from tests.integration.support import Outcome, Project
+from tests.variation import varied
 
 USER: Final = "cache-service-tunnel"
 DIRECTORY: Final = f"/etc/ssh/sealed-data-tier/{USER}"
@@ -114,14 +114,8 @@ def tree(host: LabHost) -> list[str]:
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    """The tunnels with one value set; `path` is like `clients.1.tunnels.0.localPort`."""
-    data = deepcopy(dict(TUNNELS))
-    *way, last = path.split(".")
-    here: Any = data
-    for step in way:
-        here = here[int(step)] if isinstance(here, list) else here.setdefault(step, {})
-    here[int(last) if isinstance(here, list) else last] = value
-    return data
+    """The tunnels with one value set; `path` as `varied` takes it."""
+    return varied(TUNNELS, path, value)
 
 
 def property_of(host: LabHost, unit: str, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from components.cache_service import CacheServiceSettings
 from components.settings import InvalidConfigurationError, load
 from components.ssh_tunnel_host import Target
+from tests.variation import varied
 
 CONNECTIONS: dict[str, Any] = {
     "host": "app1",
@@ -30,14 +30,8 @@ GOOD: dict[str, Any] = {
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    """The good settings with one value set; `path` is like `workers.0.localPort`."""
-    data = deepcopy(GOOD)
-    *way, last = path.split(".")
-    here: Any = data
-    for step in way:
-        here = here[int(step)] if isinstance(here, list) else here.setdefault(step, {})
-    here[int(last) if isinstance(here, list) else last] = value
-    return data
+    """The good settings with one value set; `path` as `varied` takes it."""
+    return varied(GOOD, path, value)
 
 
 def problems(data: dict[str, Any]) -> list[str]:

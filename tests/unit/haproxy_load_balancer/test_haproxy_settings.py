@@ -10,6 +10,7 @@ import pytest
 from components.haproxy_load_balancer import HaproxySettings
 from components.haproxy_load_balancer.notation import milliseconds
 from components.settings import InvalidConfigurationError, load
+from tests.variation import varied
 
 GOOD: dict[str, Any] = {
     "frontends": [{"name": "in", "binds": [{"port": 30379}], "defaultBackend": "out"}],
@@ -18,14 +19,8 @@ GOOD: dict[str, Any] = {
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    """The good settings with one value set; `path` is like `backends.0.servers`."""
-    data = deepcopy(GOOD)
-    *way, last = path.split(".")
-    here: Any = data
-    for step in way:
-        here = here[int(step)] if isinstance(here, list) else here.setdefault(step, {})
-    here[int(last) if isinstance(here, list) else last] = value
-    return data
+    """The good settings with one value set; `path` as `varied` takes it."""
+    return varied(GOOD, path, value)
 
 
 def problems(data: dict[str, Any]) -> list[str]:
