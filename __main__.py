@@ -13,7 +13,7 @@ import pulumi
 
 from components.cache_service import CacheService, CacheServiceArgs, CacheServiceSettings
 from components.host import Host, HostArgs, HostSettings
-from components.settings import InvalidConfigurationError, load
+from components.settings import InvalidConfigurationError, Problems, load
 from lab.hosts import Lab, LabArgs, LabEndpoint
 from lab.settings import LabSettings
 
@@ -39,32 +39,39 @@ def _lab_host(endpoint: LabEndpoint) -> HostArgs:
     )
 
 
-def _declared_hosts(config: pulumi.Config) -> Mapping[str, HostArgs]:
+def _declared_hosts(config: pulumi.Config) -> Mapping[str, HostSettings]:
     hosts = config.get_object("hosts") or {}
     if not isinstance(hosts, Mapping):
         raise InvalidConfigurationError(["hosts: map each host's name to its address, user and hostKey"])
-    settings, problems = {}, []
+    problems, settings = Problems(), {}
     for name, data in hosts.items():
-        try:
+        with problems:
             settings[name] = load(HostSettings, data, f"hosts.{name}")
-        except InvalidConfigurationError as error:
-            problems += error.problems
-    if problems:
-        raise InvalidConfigurationError(problems)
-    return {name: HostArgs.of(each) for name, each in settings.items()}
+    problems.refuse()
+    return settings
 
 
 def main() -> None:
     """Compose the stack."""
-    config = pulumi.Config()
-    _refuse_unknown_sections()
-    arguments = dict(_declared_hosts(config))
-    cache_settings = None
-    if (data := config.get_object("cacheService")) is not None:
-        cache_settings = load(CacheServiceSettings, data, "cacheService")
+    config, problems = pulumi.Config(), Problems()
+    with problems:
+        _refuse_unknown_sections()
+    declared: Mapping[str, HostSettings] = {}
+    with problems:
+        declared = _declared_hosts(config)
+    lab_settings = cache_settings = None
+    with problems:
+        if (data := config.get_object("lab")) is not None:
+            lab_settings = load(LabSettings, data, "lab")
+    with problems:
+        if (data := config.get_object("cacheService")) is not None:
+            cache_settings = load(CacheServiceSettings, data, "cacheService")
+    problems.refuse()
+
+    arguments = {name: HostArgs.of(each) for name, each in declared.items()}
     cache_password: pulumi.Output[str] | None = None
-    if (data := config.get_object("lab")) is not None:
-        lab = Lab("lab", LabArgs(settings=load(LabSettings, data, "lab")))
+    if lab_settings is not None:
+        lab = Lab("lab", LabArgs(settings=lab_settings))
         arguments |= {name: _lab_host(endpoint) for name, endpoint in lab.endpoints.items()}
         cache_password = lab.cache_password
     hosts = {name: Host(name, args) for name, args in arguments.items()}

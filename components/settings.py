@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -55,6 +57,30 @@ class InvalidConfigurationError(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(["the configuration cannot be used:", *(f"  {problem}" for problem in problems)]))
         self.problems = problems
+
+
+class Problems(AbstractContextManager[None]):
+    """Gathers what several readings refuse, so that all of it is told at once.
+
+    Each reading has a `with` block of its own; `refuse` is called after the last one.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Keep the problems of a refusal; every other error goes on."""
+        if isinstance(error, InvalidConfigurationError):
+            self._lines += error.problems
+            return True
+        return False
+
+    def refuse(self) -> None:
+        """Raise what was gathered, if anything was."""
+        if self._lines:
+            raise InvalidConfigurationError(self._lines)
 
 
 Model = TypeVar("Model", bound=Settings)

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.production.conftest import NAME, POLICIES, PROGRAM, SERVICE, Production
 from tests.integration.production.recording import record
 from tests.integration.support import Project, difference
-from tests.integration.tunnels.stack import tree
+from tests.integration.tunnels.stack import journal, tree
 from tests.integration.verification.verdict import verify
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
@@ -24,6 +24,10 @@ def sealed(production: Production) -> bool:
 
 def trees(production: Production) -> list[str]:
     return [f"{name} {line}" for name in production.hosts for line in tree(production.host(name))]
+
+
+def logins(production: Production) -> int:
+    return sum(journal(production.host(name), "Accepted publickey for ops") for name in production.hosts)
 
 
 def test_sealed_by_one_up_and_left_as_it_was(production: Production) -> None:
@@ -80,10 +84,12 @@ def test_host_that_is_away_and_one_that_is_left_out(production: Production) -> N
 
 
 def test_every_mistake_is_told_before_any_host_is_dialled(production: Production) -> None:
+    before = logins(production)
     hosts = {**production.hosts, "lb1": {**production.hosts["lb1"], "hostKey": "ssh-rsa AAAA", "adress": "x"}}
-    production.configure(hosts, loadBalancer="lb2")
+    production.configure(hosts, port=80)
     outcome = production.up(check=False)
     assert outcome.code != 0
     assert "hosts.lb1.hostKey" in outcome.text
     assert "hosts.lb1.adress: nobody reads this key: use one of address" in outcome.text
-    assert "created" not in outcome.text.partition("Resources:")[2].replace("1 created", "")
+    assert "cacheService.port: 80 is a privileged port" in outcome.text
+    assert logins(production) == before
