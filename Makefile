@@ -53,7 +53,8 @@ ifeq ($(STACK),dev)
 endif
 
 .PHONY: env
-env: toolchain ## Print the environment in which `toolchain/pulumi` works on the dev stack: eval "$$(make -s env)".
+env: venv ## Print the environment in which `toolchain/pulumi` works on the dev stack: eval "$$(make -s env)".
+	@$(RUN) -m toolchain >&2
 	@$(RUN) -m lab stack
 
 .PHONY: host-keys
