@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import Final
 
 from components.host.settings import fingerprint, pinned_key
-from components.names import host_name
+from components.names import host_name, is_address
 
 _SSH_PORT: Final = 22
 _ANSWER_WITHIN_S: Final = 10
@@ -25,6 +26,11 @@ def endpoint(text: str) -> tuple[str, int]:
     if not port.isdigit():
         raise ValueError(f"{text!r} has no port after ':': write name:2222 or [2001:db8::1]:2222")
     return host_name(name.strip("[]")), int(port)
+
+
+def label(name: str) -> str:
+    """Return the name that a host gets in the stack: its first label, or its whole address."""
+    return re.sub(r"[.:]+", "-", f"host-{name}") if is_address(name) else name.partition(".")[0]
 
 
 def scan(name: str, port: int) -> str:
@@ -56,7 +62,7 @@ def main(arguments: list[str]) -> int:
             continue
         # On the host itself: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
         sys.stdout.write(f"# {name}: compare on its console: {fingerprint(key)}\n")
-        sys.stdout.write(f"{name.split('.')[0]}:\n  address: {name}\n")
+        sys.stdout.write(f"{label(name)}:\n  address: {name}\n")
         if port != _SSH_PORT:
             sys.stdout.write(f"  port: {port}\n")
         sys.stdout.write(f"  hostKey: {key}\n")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components.host import HostSettings, fingerprint, pinned_key
-from components.host.keys import endpoint
+from components.host.keys import endpoint, label
 from components.settings import InvalidConfigurationError, load
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILlgr8l/G7NryHnJnSJ91lmLGnupyBGM4d0KAzmhg0C3"
@@ -79,3 +79,11 @@ def test_endpoints_of_host_keys(text: str, expected: tuple[str, int]) -> None:
 def test_endpoints_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no host name|has no port"):
         endpoint(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("app1.example.com", "app1"), ("192.0.2.11", "host-192-0-2-11"), ("2001:db8::11", "host-2001-db8-11")],
+)
+def test_hosts_get_names_of_their_own(name: str, expected: str) -> None:
+    assert label(name) == expected
