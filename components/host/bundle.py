@@ -33,6 +33,8 @@ def _manifest(role: RoleSpec, family: str, incarnation: str) -> Iterator[tuple[s
         yield "user", user.name, user.home, user.shell
     for directory in role.directories:
         yield "directory", directory.path, f"{directory.mode:o}", directory.owner, directory.group
+        if directory.discard:
+            yield "discard", directory.path
     for number, file in enumerate(role.files):
         yield "file", file.path, f"{file.mode:o}", file.owner, file.group, f"file-{number}"
     for number, validation in enumerate(role.validations):

@@ -55,12 +55,15 @@ class Directory:
         mode: Permission bits, default `0o755`.
         owner: Owning user, default `root`.
         group: Owning group, default `root`.
+        discard: Whether it goes with all that is in it when the role is deleted, if the role created it; default only
+            when it is empty.
     """
 
     path: str
     mode: int = 0o755
     owner: str = "root"
     group: str = "root"
+    discard: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

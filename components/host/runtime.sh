@@ -513,7 +513,7 @@ create() { # users and directories
         listed "$cr_path" "$JOURNAL/role/directories" || continue # a directory that was there is not ours to change
         [ -d "$cr_path" ] || mkdir -- "$cr_path"
         chown -- "$cr_owner:$cr_group" "$cr_path"
-        chmod -- "$cr_mode" "$cr_path"
+        chmod -- "00$cr_mode" "$cr_path" # with all digits, or a directory keeps what it took from the one above it
         relabel "$cr_path"
     done <"$WORK/directory-lines"
 }
@@ -723,7 +723,11 @@ return_role() { # role: what was there before it came; each step can be repeated
     hand_over "$1" package packages
     remove_packages "$WORK/ours"
     hand_over "$1" directory directories
-    sort -r "$WORK/ours" | while IFS= read -r rr_path; do rmdir -- "$rr_path" 2>/dev/null || :; done
+    lines "$rr_record" discard >"$WORK/discard" 2>/dev/null || :
+    sort -r "$WORK/ours" | while IFS= read -r rr_path; do
+        ! listed "$rr_path" "$WORK/discard" || rm -rf -- "$rr_path"
+        rmdir -- "$rr_path" 2>/dev/null || :
+    done
     hand_over "$1" user users
     while IFS= read -r rr_user; do drop_user "$rr_user"; done <"$WORK/ours"
     rm -rf -- "$rr_record"
