@@ -39,6 +39,11 @@ class _Mocks(Mocks):
         keys = {
             "privateKeyOpenssh": pulumi.Output.secret(PRIVATE_KEY + args.name),
             "publicKeyOpenssh": f"ssh-ed25519 AAAAkeyOf{args.name} \n",
+            "privateKeyPem": pulumi.Output.secret(PRIVATE_KEY + args.name),
+            "privateKeyPemPkcs8": pulumi.Output.secret(PRIVATE_KEY + args.name),
+            "certPem": f"the certificate {args.name}\n",
+            "certRequestPem": f"the request {args.name}\n",
+            "validityEndTime": f"{2040 if 'SelfSigned' in args.typ else 2030}-01-01T00:00:00Z",
         }
         return f"{args.name}-id", {**args.inputs, **(keys if args.typ.startswith("tls:") else {})}
 
