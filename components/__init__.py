@@ -13,9 +13,17 @@ if TYPE_CHECKING:
     from components.certificates import *  # noqa: F403
     from components.haproxy_load_balancer import *  # noqa: F403
     from components.host import *  # noqa: F403
+    from components.redis_tls_cluster import *  # noqa: F403
     from components.ssh_tunnel_host import *  # noqa: F403
 
-_COMPONENTS: Final = ("host", "certificates", "ssh_tunnel_host", "haproxy_load_balancer", "cache_service")
+_COMPONENTS: Final = (
+    "host",
+    "certificates",
+    "ssh_tunnel_host",
+    "haproxy_load_balancer",
+    "cache_service",
+    "redis_tls_cluster",
+)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever a component has

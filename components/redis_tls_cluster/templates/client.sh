@@ -1,0 +1,61 @@
+# shellcheck shell=sh
+# How the scripts beside this one ask servers and Sentinels. They source it, and with it what they know of the group.
+#
+# Passwords go to the client's standard input, never into its arguments or its environment.
+set -eu
+umask 077
+LC_ALL=C
+export LC_ALL
+
+# shellcheck source=/dev/null # written by the same role
+. "${0%/*}/node.env"
+
+ANSWER_S=2         # for one answer
+CLIENT=$TLS/client # certificates to show
+
+note() { printf '%s\n' "$*" >&2; }
+fail() {
+    note "$*"
+    exit 1
+}
+until_() { # seconds words…: repeats a command until it succeeds
+    un_end=$(($(date +%s) + $1))
+    shift
+    until "$@"; do
+        [ "$(date +%s)" -lt "$un_end" ] || return 1
+        sleep 0.1
+    done
+}
+
+client() { # seconds address port words…: the password comes first on standard input
+    cl_seconds=$1 cl_address=$2 cl_port=$3
+    shift 3
+    timeout "$cl_seconds" "$FLAVOUR-cli" --no-auth-warning --user manager --askpass --tls \
+        --cacert "$CLIENT/root.crt" --cert "$CLIENT/client.crt" --key "$CLIENT/client.key" \
+        -h "$cl_address" -p "$cl_port" "$@"
+}
+ask_as() { # password-file address port words…
+    aa_password=$1
+    shift
+    client "$ANSWER_S" "$@" <"$aa_password"
+}
+ask_at() { # address port words…
+    ask_as "$PLACE/manager.password" "$@"
+}
+ask() { ask_at "$ADDRESS" "$PORT" "$@"; }
+sentinel() { # address words…
+    se_address=$1
+    shift
+    ask_at "$se_address" "$SENTINEL_PORT" SENTINEL "$@"
+}
+field() { tr -d '\r' | sed -n "s/^$1://p"; } # name: of what INFO says
+
+current_primary() { # as the first Sentinel says that answers
+    for cp_sentinel in $SENTINELS; do
+        cp_answer=$(sentinel "$cp_sentinel" get-master-addr-by-name "$GROUP" 2>/dev/null | head -n 1) || continue
+        case $cp_answer in *[0-9].[0-9]* | *:*:*) ;; *) continue ;; esac
+        printf '%s\n' "$cp_answer"
+        return 0
+    done
+    return 1
+}

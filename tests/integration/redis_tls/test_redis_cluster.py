@@ -1,0 +1,112 @@
+"""Masters that share the keys: made, grown, shrunk, and one of them lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+import redis
+from redis.cluster import RedisCluster
+
+from tests.integration.redis_tls.stack import Stack
+
+pytestmark = [pytest.mark.engine, pytest.mark.lab]
+
+KEYS: Final = 2000
+
+
+def nodes(*numbers: int, replicas: int = 0, **more: Any) -> dict[str, Any]:
+    """A cluster on these hosts."""
+    listed = [{"host": f"redis{number}"} for number in numbers]
+    return {"topology": "cluster", "flavour": "valkey", "nodes": listed, "cluster": {"replicas": replicas}, **more}
+
+
+def cluster(stack: Stack, host: str = "redis3") -> Any:
+    """A client of the cluster."""
+    known = stack.client.options() | {"username": "app", "password": stack.outputs["passwords"]["app"]}
+    untyped: Any = RedisCluster
+    return untyped(host=stack.address(host), port=6379, socket_timeout=3, **known)
+
+
+def shape(stack: Stack, host: str = "redis3") -> tuple[int, int, int]:
+    """Masters with slots, replicas, and slots, as one node sees them."""
+    masters = replicas = slots = 0
+    for line in stack.manager(host, "CLUSTER", "NODES", flavour="valkey").splitlines():
+        fields = line.split()
+        ranges = [each.split("-") for each in fields[8:]]
+        slots += sum(int(each[-1]) - int(each[0]) + 1 for each in ranges)
+        masters += "master" in fields[2] and bool(ranges)
+        replicas += "slave" in fields[2]
+    return masters, replicas, slots
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.5)
+
+
+def fill(stack: Stack) -> None:
+    client = cluster(stack)
+    for number in range(KEYS):
+        client.set(f"key:{number}", number)
+
+
+def missing(stack: Stack) -> list[int]:
+    client = cluster(stack)
+    return [number for number in range(KEYS) if client.get(f"key:{number}") != str(number).encode()]
+
+
+def test_a_cluster_lives(stack: Stack) -> None:
+    """One story, since each step starts from what the one before has left."""
+    stack.up(nodes(1, 2, 3))
+    assert shape(stack) == (3, 0, 16384)
+    assert stack.project.up().unchanged
+    fill(stack)
+    for host in ("redis1", "redis2", "redis3"):
+        assert stack.open_ports(host) == {22, 6379, 16379}
+
+    # It grows by a master: keys move while they are read.
+    stack.up(nodes(1, 2, 3, 4))
+    assert shape(stack) == (4, 0, 16384)
+    assert missing(stack) == []
+
+    # One leaves, and then each of the others has a replica.
+    stack.up(nodes(2, 3, 4))
+    assert shape(stack) == (3, 0, 16384)
+    assert missing(stack) == []
+    stack.up(nodes(2, 3, 4, 1, 5, 6, replicas=1))
+    assert shape(stack) == (3, 3, 16384)
+    assert missing(stack) == []
+
+    # A change that needs a restart is rolled; a master hands over first, and a cluster's client notices nothing.
+    stack.up(nodes(2, 3, 4, 1, 5, 6, replicas=1, ioThreads=2))
+    assert shape(stack) == (3, 3, 16384)
+    assert missing(stack) == []
+    assert stack.manager("redis3", "CONFIG", "GET", "io-threads", flavour="valkey").split()[-1] == "2"
+
+    # A master's host is lost for good, and another one takes its place.
+    stack.host("redis2").kill()
+    try:
+        wait_for(lambda: "cluster_state:ok" in stack.manager("redis3", "CLUSTER", "INFO", flavour="valkey"))
+        stack.up(nodes(3, 4, 1, 5, 6, replicas=0), without=["redis2"])
+        assert shape(stack) == (5, 0, 16384)
+        assert missing(stack) == []
+    finally:
+        stack.host("redis2").start()
+
+
+def test_a_stranger_cannot_join_the_bus(stack: Stack) -> None:
+    stack.up(nodes(3, 4, 1, 5, 6, replicas=0))
+    refused = stack.host("outsider").run(
+        f"echo | openssl s_client -connect {stack.address('redis3')}:16379 2>&1", check=False
+    )
+    assert "certificate required" in refused.stdout + refused.stderr or "alert" in refused.stdout + refused.stderr
+
+
+def test_application_cannot_change_the_cluster(stack: Stack) -> None:
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        stack.connect("redis3").execute_command("CLUSTER", "RESET")

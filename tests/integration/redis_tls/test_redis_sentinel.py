@@ -1,0 +1,187 @@
+"""A primary, its replicas and their Sentinels: who takes over, and what an `up` makes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+import redis
+from redis.sentinel import Sentinel
+
+from tests.integration.redis_tls.stack import HOSTS, Stack
+
+pytestmark = [pytest.mark.engine, pytest.mark.lab]
+
+THREE: Final[dict[str, Any]] = {
+    "topology": "sentinel",
+    "name": "orders",
+    "nodes": [{"host": f"redis{number}"} for number in (1, 2, 3)],
+}
+
+
+@pytest.fixture
+def group(stack: Stack) -> Stack:
+    """The group as configured by default, every node well."""
+    stack.up(THREE)
+    wait_for(lambda: sees_all(stack))
+    return stack
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(redis.RedisError, OSError):
+            if condition():
+                return
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.2)
+
+
+def sentinel(stack: Stack) -> Any:
+    """A client that asks Sentinels where the primary is."""
+    known = stack.client.options() | {"username": "app", "password": stack.outputs["passwords"]["app"]}
+    watchers = [(each.rpartition(":")[0], 26379) for each in stack.outputs["sentinels"]]
+    untyped: Any = Sentinel
+    return untyped(watchers, sentinel_kwargs=known | {"socket_timeout": 1}, socket_timeout=1, **known)
+
+
+def sees_all(stack: Stack) -> bool:
+    """Whether the primary has all its replicas in sync."""
+    primary = sentinel(stack).master_for("orders")
+    replicas = [value for key, value in primary.info("replication").items() if key.startswith("slave")]
+    in_sync = [each for each in replicas if isinstance(each, dict) and each["state"] == "online"]
+    return len(in_sync) == len(stack.outputs["endpoints"]) - 1
+
+
+def primary(stack: Stack) -> str:
+    """The host of the primary."""
+    address = sentinel(stack).discover_master("orders")[0]
+    return HOSTS[int(address.rpartition(".")[2]) - 11]
+
+
+def test_clients_find_the_primary_and_a_replica(group: Stack) -> None:
+    watch = sentinel(group)
+    assert watch.master_for("orders").set("key", "value")
+    wait_for(lambda: watch.slave_for("orders").get("key") == b"value")
+    assert len(watch.discover_slaves("orders")) == 2
+
+
+def test_every_link_is_encrypted_and_nothing_else_is_open(group: Stack) -> None:
+    for host in ("redis1", "redis2", "redis3"):
+        assert group.open_ports(host) == {22, 6379, 26379}
+    info = group.connect(primary(group)).info("replication")
+    assert info["connected_slaves"] == 2
+    assert info["min_slaves_good_slaves"] == 2
+
+
+def test_who_finds_the_primary_does_not_administrate_sentinel(group: Stack) -> None:
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        group.connect("redis1", port=26379).execute_command("SENTINEL", "FAILOVER", "orders")
+
+
+def test_killed_primary_is_replaced_and_comes_back_as_replica(group: Stack) -> None:
+    former = primary(group)
+    host = group.host(former)
+    sentinel(group).master_for("orders").set("before", "it")
+    # Not only killed, which systemd heals before Sentinel notices, but kept from coming back.
+    host.run("systemctl mask --runtime redis-server && systemctl kill -s KILL redis-server")
+    wait_for(lambda: primary(group) != former)
+    watch = sentinel(group).master_for("orders")
+    wait_for(lambda: watch.get("before") == b"it")
+    host.run("systemctl unmask --runtime redis-server && systemctl start redis-server")
+    wait_for(lambda: sees_all(group))
+    assert primary(group) != former
+
+
+def test_a_failover_is_nothing_that_an_up_would_undo(group: Stack) -> None:
+    former = primary(group)
+    group.on_host("redis1", 'sentinel "$ADDRESS" failover "$GROUP"')
+    wait_for(lambda: primary(group) != former)
+    wait_for(lambda: sees_all(group))
+    now = primary(group)
+    assert group.project.up().unchanged
+    group.up({**THREE, "memory": {"limit": "64mb"}})
+    assert primary(group) == now
+
+
+def test_a_restart_is_rolled_and_the_primary_hands_over_first(group: Stack) -> None:
+    written: list[int] = []
+    over = threading.Event()
+
+    def write() -> None:
+        """As an application does: through Sentinel, trying again."""
+        number = 0
+        while not over.is_set():
+            with contextlib.suppress(redis.RedisError, OSError):
+                client = sentinel(group).master_for("orders")
+                while not over.is_set():
+                    number += 1
+                    client.set(f"roll:{number}", number)
+                    written.append(number)
+                    time.sleep(0.005)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        group.up({**THREE, "ioThreads": 2})
+    finally:
+        over.set()
+        thread.join()
+    for host in ("redis1", "redis2", "redis3"):
+        assert group.manager(host, "CONFIG", "GET", "io-threads").split() == ["io-threads", "2"]
+    client = sentinel(group).master_for("orders")
+    lost = [f"roll:{number}" for number in written if client.get(f"roll:{number}") is None]
+    assert len(written) > 100
+    assert lost == []
+    assert "handed over to" in group.host("redis1").run("journalctl -u redis-server -o cat").stdout
+
+
+def test_certificates_are_issued_anew_without_an_error(group: Stack) -> None:
+    with group.load(primary(group)) as load:
+        group.up({**THREE, "certificates": {"issue": 2}})
+    assert load.errors == []
+    wait_for(lambda: sees_all(group))
+
+
+def test_passwords_change_without_an_error(group: Stack) -> None:
+    for step in ({"current": 1, "accepted": [1, 2]}, {"current": 2, "accepted": [1, 2]}, {"current": 2}):
+        with group.load(primary(group)) as load:
+            group.up({**THREE, "passwords": step})
+        assert load.errors == [], step
+    wait_for(lambda: sees_all(group))
+    group.up({**THREE, "passwords": {"current": 2, "accepted": [1, 2]}})
+
+
+def test_nodes_join_and_leave(group: Stack) -> None:
+    more = [*THREE["nodes"], {"host": "redis4"}]
+    sentinel(group).master_for("orders").set("joined", "yes")
+    group.up({**THREE, "nodes": more})
+    assert group.connect("redis4").get("joined") == b"yes"
+    assert len(sentinel(group).discover_slaves("orders")) == 3
+    # The primary itself leaves.
+    leaver = primary(group)
+    group.up({**THREE, "nodes": [each for each in more if each["host"] != leaver]})
+    assert primary(group) != leaver
+    assert sentinel(group).master_for("orders").get("joined") == b"yes"
+    for host in {"redis1", "redis2", "redis3", "redis4"} - {leaver}:
+        known = group.on_host(host, 'sentinel "$ADDRESS" master "$GROUP"').split()
+        assert known[known.index("num-slaves") + 1] == "2"
+        assert known[known.index("num-other-sentinels") + 1] == "2"
+
+
+def test_a_dead_host_is_replaced(group: Stack) -> None:
+    sentinel(group).master_for("orders").set("survives", "yes")
+    dead = primary(group)
+    group.host(dead).kill()
+    try:
+        wait_for(lambda: primary(group) != dead)
+        rest = [each for each in THREE["nodes"] if each["host"] != dead]
+        group.up({**THREE, "nodes": [*rest, {"host": "redis5"}]}, without=[dead])
+        assert sentinel(group).master_for("orders").get("survives") == b"yes"
+        assert group.connect("redis5").get("survives") == b"yes"
+    finally:
+        group.host(dead).start()

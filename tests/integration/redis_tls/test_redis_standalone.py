@@ -1,0 +1,209 @@
+"""One server: who is let in and who is not, and what changes while it serves."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+
+import pytest
+import redis
+
+from tests.integration.redis_tls import identities
+from tests.integration.redis_tls.stack import Identity, Stack
+
+pytestmark = [pytest.mark.engine, pytest.mark.lab]
+
+ONE = {"nodes": [{"host": "redis1", "names": ["redis1.example.com"]}]}
+# What redis-cli says depends on whether the server's alert or the end of the connection is seen first.
+_CUT_OFF = re.compile("Server closed the connection|Connection reset by peer|I/O error|certificate required")
+TREE = r"""find /etc /usr/local /var/lib -xdev \( -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/systemd \
+    -o -path '*/sealed-data-tier' -o -path /etc/resolv.conf -o -path /etc/hosts -o -name '*.lock' -o -name ld.so.cache \
+    -o -name 'sealed-data-tier-recover*' \) -prune -o -printf '%p %y %m %U:%G %l ' \
+    \( -type f -exec sha256sum {} ';' -o -printf '\n' \) | sort"""
+
+
+@pytest.fixture(params=["redis", "valkey"], scope="module")
+def flavour(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def before(stack: Stack) -> str:
+    """The host's files as they were before it had any of this."""
+    return stack.host("redis1").run(TREE).stdout
+
+
+@pytest.fixture
+def server(stack: Stack, flavour: str, before: str) -> Stack:
+    """One server as configured by default."""
+    assert before
+    stack.up({"flavour": flavour, **ONE})
+    return stack
+
+
+def test_who_has_a_certificate_and_a_password_is_served(server: Stack) -> None:
+    client = server.connect("redis1")
+    assert client.set("key", "value")
+    assert client.get("key") == b"value"
+    assert client.client_info()["user"] == "app"
+
+
+def test_applications_do_not_administrate(server: Stack) -> None:
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        server.connect("redis1").config_get("maxmemory")
+
+
+def test_a_wrong_password_and_none_are_refused(server: Stack) -> None:
+    with pytest.raises(redis.AuthenticationError):
+        server.connect("redis1", password="wrong").ping()
+    with pytest.raises(redis.AuthenticationError):
+        server.connect("redis1", username=None, password=None).ping()
+
+
+def test_command_line_as_the_guide_has_it(server: Stack, flavour: str) -> None:
+    password = server.outputs["passwords"]["app"]
+    with_all = "--tls --cert {tls}/client.crt --key {tls}/client.key --cacert {tls}/root.crt --user app PING"
+    told = server.host("redis1").run(
+        f"REDISCLI_AUTH={password} {flavour}-cli -h {server.address('redis1')} -p 6379 "
+        + with_all.format(tls=f"/etc/{flavour}/tls/client")
+    )
+    assert told.stdout == "PONG\n"
+    without = server.cli("redis1", "-p 6379 --tls --cacert {tls}/root.crt PING", sees=flavour)
+    assert without.returncode != 0
+    assert _CUT_OFF.search(without.stdout), without.stdout
+    plaintext = server.cli("redis1", "-p 6379 PING", sees=flavour)
+    assert plaintext.returncode != 0
+    assert _CUT_OFF.search(plaintext.stdout), plaintext.stdout
+
+
+@pytest.mark.parametrize("fault", ["none", "stranger's", "ended", "for servers only"])
+def test_a_client_with_the_wrong_certificate_is_refused(server: Stack, fault: str) -> None:
+    trusted, files = server.client.root, server.files
+    if fault == "none":
+        identity = Identity(trusted)
+    else:
+        signer = identities.stranger() if fault == "stranger's" else server.authority()
+        usage = identities.SERVER if fault == "for servers only" else identities.CLIENT
+        identity = identities.issue(files, "wrong", signer, usage=usage, ended=fault == "ended", root=trusted)
+    with pytest.raises(redis.ConnectionError):
+        server.connect("redis1", identity=identity).ping()
+
+
+@pytest.mark.parametrize(("name", "fits"), [("redis1.example.com", True), ("redis9.example.com", False)])
+def test_a_client_sees_whether_the_server_is_who_it_dialled(server: Stack, name: str, fits: bool) -> None:
+    client = server.client
+    context = ssl.create_default_context(cafile=str(client.root))
+    context.load_cert_chain(str(client.certificate), str(client.key))
+    with socket.create_connection((server.address("redis1"), 6379), 5) as plain:
+        if fits:
+            context.wrap_socket(plain, server_hostname=name).close()
+        else:
+            with pytest.raises(ssl.SSLCertVerificationError, match="not valid for"):
+                context.wrap_socket(plain, server_hostname=name)
+
+
+def test_nothing_else_is_open(server: Stack) -> None:
+    assert server.open_ports("redis1") == {22, 6379}
+
+
+def test_a_second_up_changes_nothing(server: Stack) -> None:
+    assert server.project.up().unchanged
+
+
+def test_what_can_change_live_cuts_no_connection(server: Stack, flavour: str) -> None:
+    process = server.host("redis1").run(f"pidof {flavour}-server").stdout
+    base = {"flavour": flavour, **ONE}
+    with server.load("redis1") as load:
+        server.up({**base, "memory": {"limit": "64mb", "policy": "allkeys-lru"}, "certificates": {"issue": 2}})
+        server.up(
+            {**base, "certificates": {"issue": 3}, "users": [{"name": "app"}, {"name": "more", "rules": ["+ping"]}]}
+        )
+    assert load.errors == []
+    assert load.requests > 100
+    assert load.connections > 10
+    assert server.host("redis1").run(f"pidof {flavour}-server").stdout == process
+    served = server.host("redis1").run(f"cat /etc/{flavour}/tls/server/server.crt").stdout
+    shown = server.host("redis1").run(
+        f"echo | openssl s_client -connect {server.address('redis1')}:6379 2>/dev/null | openssl x509"
+    )
+    assert shown.stdout.strip() == served.strip()
+
+
+def test_passwords_change_in_three_runs_without_an_error(server: Stack, flavour: str) -> None:
+    base = {"flavour": flavour, **ONE}
+    steps = ({"current": 1, "accepted": [1, 2]}, {"current": 2, "accepted": [1, 2]}, {"current": 2})
+    first = server.outputs["passwords"]["app"]
+    for step in steps:
+        with server.load("redis1") as load:
+            server.up({**base, "passwords": step})
+        assert load.errors == [], step
+    assert server.outputs["passwords"]["app"] != first
+    with pytest.raises(redis.AuthenticationError):
+        server.connect("redis1", password=first).ping()
+    server.up(base)  # and in one run, where nobody has to be spared
+
+
+def test_the_authority_changes_in_three_runs_without_an_error(server: Stack, flavour: str) -> None:
+    base = {"flavour": flavour, **ONE}
+    steps = ({"signing": 1, "trusted": [1, 2]}, {"signing": 2, "trusted": [1, 2]}, {"signing": 2, "trusted": [2]})
+    before = server.client
+    (server.files / "old.crt").write_text(before.certificate.read_text() if before.certificate else "")
+    (server.files / "old.key").write_text(before.key.read_text() if before.key else "")
+    for step in steps:
+        with server.load("redis1") as load:
+            server.up(base, authority=step)
+        assert load.errors == [], step
+    old = Identity(server.client.root, server.files / "old.crt", server.files / "old.key")
+    with pytest.raises(redis.ConnectionError):
+        server.connect("redis1", identity=old).ping()
+    server.up(base)
+
+
+def test_plaintext_comes_and_goes_with_a_reason(server: Stack, flavour: str) -> None:
+    base = {"flavour": flavour, **ONE}
+    plaintext = {"because": "the batch job moves in March", "until": "2099-03-31"}
+    server.up({**base, "tls": {"plaintext": plaintext}})
+    assert server.open_ports("redis1") == {22, 6379, 6380}
+    assert server.connect("redis1", port=6380).ping()
+    text = server.host("redis1").run(f"cat /etc/{flavour}/{flavour}.conf").stdout
+    assert "# sealed-data-tier: plaintext port 6379 until 2099-03-31 because the batch job moves in March\n" in text
+    server.up(base)
+    assert server.open_ports("redis1") == {22, 6379}
+    assert server.connect("redis1").ping()
+
+
+def test_what_the_server_refuses_changes_nothing(server: Stack, flavour: str) -> None:
+    wrong = {"flavour": flavour, **ONE, "users": [{"name": "app", "rules": ["+nosuchcommand"]}]}
+    outcome = server.up(wrong, check=False)
+    assert outcome.code != 0
+    assert "trial start refused the new configuration" in outcome.text
+    assert "nosuchcommand" in outcome.text
+    assert server.connect("redis1").ping()
+
+
+def test_data_outlives_a_restart_and_the_way_from_snapshots_to_appending(server: Stack, flavour: str) -> None:
+    base = {"flavour": flavour, **ONE}
+    server.up({**base, "persistence": {"appendOnly": False}})
+    server.connect("redis1").set("kept", "yes")
+    host = server.host("redis1")
+    host.run(f"systemctl stop {flavour}-server; rm -rf /var/lib/{flavour}-tls/appendonlydir")
+    server.up(base)
+    assert server.connect("redis1").get("kept") == b"yes"
+    host.run(f"systemctl restart {flavour}-server")
+    assert server.connect("redis1").get("kept") == b"yes"
+
+
+def test_leaving_restores_the_host_and_keeps_the_data(stack: Stack, flavour: str, before: str) -> None:
+    stack.up({"flavour": flavour, **ONE})
+    stack.connect("redis1").set("left", "behind")
+    stack.up(None)
+    host = stack.host("redis1")
+    data = f"/var/lib/{flavour}-tls"
+    now = [line for line in host.run(TREE).stdout.splitlines() if data not in line]
+    assert [line for line in before.splitlines() if data not in line] == now
+    stack.up({"flavour": flavour, **ONE})
+    assert stack.connect("redis1").get("left") == b"behind"
+    stack.up({"flavour": flavour, **ONE, "removeData": True})
+    stack.up(None)
+    assert host.run(f"test ! -e {data}", check=False).returncode == 0
