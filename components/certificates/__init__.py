@@ -1,10 +1,25 @@
 """Certificate authorities and the certificates that they sign."""
 
-from components.certificates.authority import CertificateAuthority, CertificateAuthorityArgs
+from components.certificates.authority import Authority, CertificateAuthority, CertificateAuthorityArgs
 from components.certificates.certificate import Certificate, CertificateArgs
-from components.certificates.settings import AuthoritySettings, CertificateSettings, KeyAlgorithm, Usage
+from components.certificates.settings import (
+    AuthoritySettings,
+    CertificateSettings,
+    KeyAlgorithm,
+    RegionSettings,
+    SharedAuthoritySettings,
+    Usage,
+)
+from components.certificates.shared import (
+    RegionCertificates,
+    RegionCertificatesArgs,
+    SharedAuthority,
+    SharedAuthorityArgs,
+    UnsignedError,
+)
 
 __all__ = [
+    "Authority",
     "AuthoritySettings",
     "Certificate",
     "CertificateArgs",
@@ -12,5 +27,12 @@ __all__ = [
     "CertificateAuthorityArgs",
     "CertificateSettings",
     "KeyAlgorithm",
+    "RegionCertificates",
+    "RegionCertificatesArgs",
+    "RegionSettings",
+    "SharedAuthority",
+    "SharedAuthorityArgs",
+    "SharedAuthoritySettings",
+    "UnsignedError",
     "Usage",
 ]

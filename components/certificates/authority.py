@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import pulumi
 import pulumi_tls as tls
@@ -19,6 +19,48 @@ _USES: Final = {
     Usage.CLIENT: ("digital_signature", "client_auth"),
     Usage.BOTH: ("digital_signature", "server_auth", "client_auth"),
 }
+
+
+class Leaf(Protocol):
+    """A certificate that an authority signed, or is going to."""
+
+    @property
+    def cert_pem(self) -> pulumi.Output[str]:
+        """The certificate in PEM."""
+
+    @property
+    def validity_end_time(self) -> pulumi.Output[str]:
+        """When it ends, as RFC 3339."""
+
+
+class Authority(Protocol):
+    """Whoever signs certificates: this stack (`CertificateAuthority`) or another one (`SharedAuthority`)."""
+
+    @property
+    def trusted(self) -> pulumi.Output[str]:
+        """Certificates of all trusted generations, in PEM, one after another."""
+
+    @property
+    def expires(self) -> pulumi.Output[str]:
+        """When the certificate that signs ends, as RFC 3339."""
+
+    @property
+    def longest_days(self) -> int | None:
+        """How long it is valid itself, in days; None where another stack decides."""
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether what it signs is there in the same run."""
+
+    def sign(
+        self,
+        name: str,
+        request: pulumi.Input[str],
+        usage: Usage,
+        settings: CertificateSettings,
+        opts: pulumi.ResourceOptions,
+    ) -> Leaf:
+        """Have a request signed; the arguments are those of `CertificateAuthority.sign`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +84,7 @@ class CertificateAuthority(pulumi.ComponentResource):
         expires: When the certificate that signs ends, as RFC 3339.
     """
 
+    at_hand: Final = True
     settings: AuthoritySettings
     certificate: pulumi.Output[str]
     trusted: pulumi.Output[str]
@@ -75,6 +118,11 @@ class CertificateAuthority(pulumi.ComponentResource):
         self.certificate, self.expires = root.cert_pem, root.validity_end_time
         self.trusted = pulumi.Output.all(*(each.cert_pem for each in self._roots.values())).apply("".join)
         self.register_outputs({"certificate": self.certificate, "trusted": self.trusted, "expires": self.expires})
+
+    @property
+    def longest_days(self) -> int:
+        """How long a generation is valid, in days."""
+        return self.settings.validity_days
 
     def sign(
         self,

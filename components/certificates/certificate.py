@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 import pulumi
 import pulumi_tls as tls
 
-from components.certificates.authority import CertificateAuthority
+from components.certificates.authority import Authority, Leaf
 from components.certificates.keys import private_key
 from components.certificates.settings import CertificateSettings, Usage
 from components.errors import ConfigurationError
@@ -22,14 +23,14 @@ class CertificateArgs:
     """What a certificate needs.
 
     Attributes:
-        authority: Who signs it.
+        authority: Who signs it: a `CertificateAuthority` of this stack, or a `SharedAuthority` of another one.
         common_name: Name of its holder, for people; clients look at `names` only.
         names: Every DNS name and IPv4 or IPv6 address that a client dials; empty for a client's certificate.
         usage: Server, client or both, default both: a node of a replicated service is its peers' client too.
         settings: Kind of key, validity and renewal.
     """
 
-    authority: CertificateAuthority
+    authority: Authority
     common_name: str
     names: tuple[pulumi.Input[str], ...] = ()
     usage: Usage = Usage.BOTH
@@ -43,8 +44,8 @@ class CertificateArgs:
         """
         if not self.names and self.usage is not Usage.CLIENT:
             raise ConfigurationError("names", self.names, "list every DNS name and address that a client dials")
-        days, limit = self.settings.validity_days, self.authority.settings.validity_days
-        if days >= limit:
+        days, limit = self.settings.validity_days, self.authority.longest_days
+        if limit is not None and days >= limit:
             raise ConfigurationError(
                 "settings.validityDays", days, f"its authority is valid for {limit} days: use less"
             )
@@ -60,11 +61,10 @@ class Certificate(pulumi.ComponentResource):
 
     Raises:
         InvalidConfigurationError: From `certificate`, where it would outlive its authority, before any host has it.
+        UnsignedError: From `certificate` and `expires`, where the root of another stack has not signed it yet.
     """
 
-    certificate: pulumi.Output[str]
     private_key: pulumi.Output[str]
-    expires: pulumi.Output[str]
 
     def __init__(self, name: str, args: CertificateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         inputs = {"commonName": args.common_name, "names": list(args.names), "usage": args.usage.value}
@@ -81,14 +81,25 @@ class Certificate(pulumi.ComponentResource):
             ip_addresses=combined(lambda *names: [each for each in names if is_address(each)], *args.names),
             opts=here,
         )
-        leaf = args.authority.sign(issued, request.cert_request_pem, args.usage, args.settings, here)
+        self._authority = args.authority
+        self._leaf = args.authority.sign(issued, request.cert_request_pem, args.usage, args.settings, here)
         self.private_key = key.private_key_pem_pkcs8
-        self.expires = leaf.validity_end_time
-        self.certificate = _vouched_for(name, leaf, args.authority)
-        self.register_outputs({"certificate": self.certificate, "expires": self.expires})
+        # What another stack has not signed yet is no error before somebody needs it.
+        known = {"certificate": self.certificate, "expires": self.expires} if args.authority.at_hand else {}
+        self.register_outputs(known)
+
+    @cached_property
+    def certificate(self) -> pulumi.Output[str]:
+        """The certificate in PEM."""
+        return _vouched_for(self._name, self._leaf, self._authority)
+
+    @cached_property
+    def expires(self) -> pulumi.Output[str]:
+        """When it ends, as RFC 3339."""
+        return self._leaf.validity_end_time
 
 
-def _vouched_for(name: str, leaf: tls.LocallySignedCert, authority: CertificateAuthority) -> pulumi.Output[str]:
+def _vouched_for(name: str, leaf: Leaf, authority: Authority) -> pulumi.Output[str]:
     """Return the certificate, unless it is valid for longer than what vouches for it."""
 
     def check(known: list[str]) -> str:

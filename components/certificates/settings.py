@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import StrEnum
+from ipaddress import ip_network
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.settings import Problem, Settings, refuse
+from components.names import is_address
+from components.settings import Problem, Settings, Some, refuse
 
 # RFC 5280, appendix A.1: ub-common-name.
 _LONGEST_NAME: Final = 64
 _NAME: Final = re.compile(r"[\w .,:@()+-]+", re.ASCII)
+_PATTERN: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9*-][A-Za-z0-9.*-]{0,252}")
+_STACK: Final = re.compile(r"[\w.-]+(?:/[\w.-]+){0,2}", re.ASCII)
+#: Names of regions.
+REGION: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def _subject(name: str) -> str:
@@ -22,7 +28,35 @@ def _subject(name: str) -> str:
     return name
 
 
+def _permitted(name: str) -> str:
+    if "/" in name or is_address(name):
+        try:
+            ip_network(name)
+        except ValueError as error:
+            raise ValueError(f"{name!r} is no network: {error}") from None
+    elif not _PATTERN.fullmatch(name):
+        raise ValueError(f"{name!r} is no name: give a DNS name, perhaps with `*` within labels, or a network")
+    return name
+
+
+def _stack(name: str) -> str:
+    if not _STACK.fullmatch(name):
+        raise ValueError(f"{name!r} is no stack: write organization/project/stack")
+    return name
+
+
+def _region(name: str) -> str:
+    if not REGION.fullmatch(name):
+        raise ValueError(f"{name!r} is no region: use up to 63 lower-case letters, digits and hyphens")
+    return name
+
+
 CommonName = Annotated[str, AfterValidator(_subject)]
+#: A DNS name, with `*` for any characters of one label, or an IPv4 or IPv6 address or network.
+PermittedName = Annotated[str, AfterValidator(_permitted)]
+#: A stack as other stacks refer to it: `organization/project/stack`.
+StackName = Annotated[str, AfterValidator(_stack)]
+RegionName = Annotated[str, AfterValidator(_region)]
 
 
 class KeyAlgorithm(StrEnum):
@@ -105,3 +139,33 @@ class CertificateSettings(Settings):
             text = f"{self.renewal_days} days before the end of {self.validity_days} every `up` would renew: use less"
             refuse([(("renewalDays",), text)])
         return self
+
+
+class SharedAuthoritySettings(Settings):
+    """Where a stack has its certificates from, when another stack has the root.
+
+    Attributes:
+        stack: The root's stack, `organization/project/stack`.
+        region: What this stack is called there, in `regions`.
+    """
+
+    stack: StackName
+    region: RegionName
+
+
+class RegionSettings(Settings):
+    """What the stack of one region may have signed.
+
+    Attributes:
+        stack: Its stack, `organization/project/stack`.
+        names: What its certificates may be for: DNS names, in which `*` stands for any characters of one label, and
+            IPv4 and IPv6 addresses or networks.
+        common_names: Common names beside `names`, with `*` for any characters; default none. A server that knows its
+            clients by their common name believes them.
+        validity_days: The longest validity that it may ask for, default 90.
+    """
+
+    stack: StackName
+    names: Some[PermittedName]
+    common_names: tuple[str, ...] = ()
+    validity_days: int = Field(default=90, ge=1, le=825)

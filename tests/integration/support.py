@@ -65,6 +65,7 @@ class Project:
         *,
         lab: str | None = None,
         name: str = "scratch",
+        beside: Project | None = None,
     ) -> Project:
         """Make a project of its own with its own state.
 
@@ -74,15 +75,17 @@ class Project:
             config: The stack's configuration by key without the project's name.
             lab: Prefix of the lab that the program makes; what a run that was cut off left of it is removed.
             name: The project's name.
+            beside: Another project with which it shares a back end, so that their stacks can refer to each other.
         """
         if lab is not None:
             removal.remove(lab)
-        (directory / "state").mkdir()
+        state = directory / "state"
+        state.mkdir()
         runtime = {"name": "python", "options": {"virtualenv": str(ROOT / ".venv")}}
         (directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": name, "runtime": runtime}))
         (directory / "__main__.py").write_text(program)
         environment = {
-            "PULUMI_BACKEND_URL": f"file://{directory}/state",
+            "PULUMI_BACKEND_URL": beside.environment["PULUMI_BACKEND_URL"] if beside else f"file://{state}",
             "PULUMI_CONFIG_PASSPHRASE": "only for this test",
             "PULUMI_OPTION_STACK": "test",
             "PYTHONPATH": str(ROOT),

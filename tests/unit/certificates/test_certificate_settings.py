@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.certificates import AuthoritySettings, CertificateSettings
+from components.certificates import AuthoritySettings, CertificateSettings, RegionSettings, SharedAuthoritySettings
 from components.settings import InvalidConfigurationError, Settings, load
 
 
@@ -20,6 +20,15 @@ from components.settings import InvalidConfigurationError, Settings, load
         (CertificateSettings, {"validityDays": 30}, "here.renewalDays: 30 days before the end of 30 every `up`"),
         (CertificateSettings, {"validityDays": 3650}, "here.validityDays (3650): Input should be less than or equal"),
         (CertificateSettings, {"algorithm": "dsa"}, "here.algorithm ('dsa'): Input should be 'ecdsa-p256'"),
+        (
+            SharedAuthoritySettings,
+            {"stack": "a b", "region": "eu"},
+            "here.stack: 'a b' is no stack: write organization",
+        ),
+        (SharedAuthoritySettings, {"stack": "a/b/c", "region": "E"}, "here.region: 'E' is no region: use up to 63"),
+        (RegionSettings, {"stack": "a/b/c", "names": []}, "here.names: is empty: list at least one"),
+        (RegionSettings, {"stack": "a/b/c", "names": ["a b"]}, "here.names[0]: 'a b' is no name: give a DNS name"),
+        (RegionSettings, {"stack": "a/b/c", "names": ["10.0.0.1/8"]}, "here.names[0]: '10.0.0.1/8' is no network: "),
     ],
 )
 def test_refused(model: type[Settings], data: dict[str, Any], problem: str) -> None:
