@@ -11,6 +11,7 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _PULUMI: Final = ROOT / "toolchain" / "pulumi"
+_STACK: Final = "pulumi:pulumi:Stack"
 _LIMIT_S: Final = 300  # the first run of a fresh clone may have to make the toolchain ready
 
 # How Pulumi marks special values in a state (sdk/go/common/resource/sig).
@@ -60,6 +61,10 @@ class State:
     def of_kind(self, kind: str) -> Iterator[Resource]:
         """Yield the resources of a type, in the state's order."""
         return (each for each in self._by_urn.values() if each.kind == kind)
+
+    def with_output(self, name: str) -> Iterator[Resource]:
+        """Yield the resources that have an output of some name, except the stack itself with what it exports."""
+        return (each for each in self._by_urn.values() if name in each.outputs and each.kind != _STACK)
 
     def below(self, ancestor: Resource, kind: str) -> Iterator[Resource]:
         """Yield the resources of a type that an ancestor holds, at any depth."""

@@ -212,18 +212,41 @@ class Cache:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServedCertificate:
+    """A certificate that a service shows its clients.
+
+    Attributes:
+        host: Name of the host on which it listens.
+        endpoint: Where, as that host dials it.
+        certificate: What the stack wrote last, in PEM; of several the first.
+        trusted: The roots that clients trust, in PEM.
+        renewal_days: How long before its end the next `pulumi up` renews it.
+        names: Every DNS name and address that a client dials; none for the endpoint's address alone.
+    """
+
+    host: str
+    endpoint: Endpoint
+    certificate: str
+    trusted: str
+    renewal_days: int
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stack:
     """Everything that is verified.
 
     Attributes:
         hosts: Hosts by name.
         caches: Cache services.
+        served: Certificates that services show.
         client_networks: Networks from which a cache may have clients, such as a cluster's pods.
         exemptions: Exceptions from policies, by policy.
     """
 
     hosts: Mapping[str, Host]
     caches: tuple[Cache, ...] = ()
+    served: tuple[ServedCertificate, ...] = ()
     client_networks: tuple[Network, ...] = ()
     exemptions: Mapping[str, tuple[Exemption, ...]] = field(default_factory=dict)
 

@@ -12,8 +12,21 @@ from policies.rules import HostFiles
 from policies.rules.stdin import Stdin
 from policies.rules.tunnels import clients
 from verification.export import Resource, State, UnusableStackError
-from verification.model import Admission, Balancer, Cache, Endpoint, File, Host, Login, Role, Stack, Tunnels
+from verification.model import (
+    Admission,
+    Balancer,
+    Cache,
+    Endpoint,
+    File,
+    Host,
+    Login,
+    Role,
+    ServedCertificate,
+    Stack,
+    Tunnels,
+)
 
+_OURS: Final = "sealed-data-tier:"
 _HOST: Final = "sealed-data-tier:host:Host"
 _ROLE: Final = "sealed-data-tier:host:Role"
 _TUNNELS: Final = "sealed-data-tier:ssh_tunnel_host:SshTunnelHost"
@@ -21,6 +34,8 @@ _ADMISSION: Final = "sealed-data-tier:ssh_tunnel_host:SshTunnelServer"
 _BALANCER: Final = "sealed-data-tier:haproxy_load_balancer:HaproxyLoadBalancer"
 _CACHE: Final = "sealed-data-tier:cache_service:CacheService"
 _COMMAND: Final = "command:remote:Command"
+#: What components that serve TLS register: a list of {host, address, port, certificate, trusted, renewalDays, names}.
+SERVED: Final = "served"
 
 _SSH_PORT: Final = 22
 # Where HAProxy's health checks have the cache's password from, and how it is quoted there.
@@ -34,18 +49,20 @@ def read(state: State) -> Stack:
     """Find out what a stack declares.
 
     Raises:
-        UnusableStackError: When it has no hosts.
+        UnusableStackError: When it has no hosts, or a component tells of its certificates in another way.
     """
-    hosts = {each.name: _host(state, each) for each in state.of_kind(_HOST)}
+    served = tuple(dict.fromkeys(_served(state)))
+    hosts = {each.name: _host(state, each, served) for each in state.of_kind(_HOST)}
     if not hosts:
         raise UnusableStackError("the stack has no hosts: bring it up first, with `make up`")
     return Stack(
         hosts=dict(sorted(hosts.items())),
         caches=tuple(_cache(state, each) for each in state.of_kind(_CACHE)),
+        served=served,
     )
 
 
-def _host(state: State, host: Resource) -> Host:
+def _host(state: State, host: Resource, served: tuple[ServedCertificate, ...]) -> Host:
     def here(kind: str) -> Iterator[Resource]:
         return (each for each in state.of_kind(kind) if each.inputs.get("host") == host.name)
 
@@ -70,7 +87,12 @@ def _host(state: State, host: Resource) -> Host:
         balancers=tuple(map(_balancer, here(_BALANCER))),
         listeners=dict(_listeners(files)),
         targets=frozenset(_targets(files)),
-        exposed=frozenset(endpoint for each in here(_BALANCER) for endpoint in _exposed(each)),
+        exposed=frozenset(
+            (
+                *(endpoint for each in here(_BALANCER) for endpoint in _exposed(each)),
+                *(each.endpoint for each in served if each.host == host.name and not each.endpoint.loopback),
+            )
+        ),
     )
 
 
@@ -160,6 +182,27 @@ def _targets(files: HostFiles) -> Iterator[Endpoint]:
         for word in permitted.words if permitted else ():
             if endpoint := Endpoint.of(word):
                 yield endpoint
+
+
+def _served(state: State) -> Iterator[ServedCertificate]:
+    """Read what components that serve TLS tell of it; other outputs of that name are none of ours."""
+    for resource in state.with_output(SERVED):
+        if not resource.kind.startswith(_OURS):
+            continue
+        try:
+            for each in resource.outputs[SERVED]:
+                yield ServedCertificate(
+                    host=each["host"],
+                    endpoint=Endpoint(each["address"], int(each["port"])),
+                    certificate=each["certificate"] or "",
+                    trusted=each["trusted"] or "",
+                    renewal_days=int(each["renewalDays"]),
+                    names=tuple(each["names"]),
+                )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnusableStackError(
+                f"{resource.name}: its output `{SERVED}` cannot be read ({error!r}): run `pulumi up` again"
+            ) from None
 
 
 def _cache(state: State, cache: Resource) -> Cache:

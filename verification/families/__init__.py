@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from verification.families import clients, confinement, exposure, files, listeners, policies, traffic, units
+from verification.families import (
+    certificates,
+    clients,
+    confinement,
+    exposure,
+    files,
+    listeners,
+    policies,
+    traffic,
+    units,
+)
 from verification.family import Family
 
 FAMILIES: Final[tuple[Family, ...]] = (
@@ -13,6 +23,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     exposure.FAMILY,
     units.FAMILY,
     traffic.FAMILY,
+    certificates.FAMILY,
     confinement.FAMILY,
     files.FAMILY,
     policies.FAMILY,

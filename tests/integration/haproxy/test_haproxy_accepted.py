@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from components.haproxy_load_balancer import HaproxySettings, rendering
 from components.settings import load
 from lab.machine import LabHost
-from tests.integration.haproxy.authority import Authority
+from tests.authority import Authority
 from tests.unit.haproxy_load_balancer import strategies
 
 pytestmark = pytest.mark.lab

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from lab.machine import LabHost
-from tests.integration.haproxy.authority import Authority
+from tests.authority import Authority
 from tests.integration.haproxy.balancer import HERE, Balancer
 
 pytestmark = pytest.mark.lab
