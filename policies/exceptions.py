@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -87,7 +87,7 @@ def judge(resource: str, finding: Finding, exemptions: Sequence[Exemption], toda
     told = f"{resource}: {finding}"
     if finding.note:
         return Verdict(f"not checked: {told}", violated=False)
-    covering = [each for each in exemptions if each.covers(resource, finding)]
+    covering = [each for each in (*_declared(finding), *exemptions) if each.covers(resource, finding)]
     for each in covering:
         if each.holds(today):
             return Verdict(f"exception until {each.expires} ({each.reason}): {told}", violated=False)
@@ -96,6 +96,13 @@ def judge(resource: str, finding: Finding, exemptions: Sequence[Exemption], toda
     latest = covering[-1]
     ended = f"ended on {latest.expires}" if isinstance(latest.expires, date) else f"has no day {latest.expires!r}"
     return Verdict(f"{told} The exception for it ({latest.reason}) {ended}: renew or remove it.", violated=True)
+
+
+def _declared(finding: Finding) -> Iterator[Exemption]:
+    """Yield the exception that the file itself declares."""
+    if finding.until:
+        item = {"rule": finding.rule, "reason": finding.because, "expires": finding.until}
+        yield Exemption.of(item)
 
 
 def schema(rules: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -123,5 +130,5 @@ def schema(rules: Sequence[str]) -> dict[str, dict[str, Any]]:
                     "expires": {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"},
                 },
             },
-        }
+        },
     }

@@ -18,6 +18,7 @@ _ESCAPE: Final = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.))")
 _DEFAULT_BIND: Final = ("*", "-::*")
 _SERVER_PORT: Final = 6379
 _SENTINEL_PORT: Final = 26379
+_MARKER: Final = re.compile(r"# sealed-data-tier: plaintext port (\d+) until (\S+) because (.*\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,23 @@ class Directive:
     def __str__(self) -> str:
         """Write the directive as one line."""
         return " ".join(word or '""' for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A comment by which a configuration says until when it keeps a plaintext port, and why.
+
+    It reads `# sealed-data-tier: plaintext port 6379 until 2027-01-31 because clients move until then`.
+
+    Attributes:
+        port: The port.
+        until: Last day, as written.
+        because: The reason.
+    """
+
+    port: str
+    until: str
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,7 @@ class Configuration:
         unread: Includes of files that were not given.
         files: Paths of all files read.
         sentinel: Whether a Sentinel reads it.
+        markers: What comments say of plaintext ports.
     """
 
     path: str
@@ -76,6 +95,7 @@ class Configuration:
     unread: tuple[Directive, ...]
     files: frozenset[str]
     sentinel: bool
+    markers: tuple[Marker, ...] = ()
 
     def setting(self, keyword: str, *default: str) -> Setting:
         """Return what holds for a keyword: its last line wins."""
@@ -104,6 +124,16 @@ class Configuration:
         """The addresses of `bind` that others can reach; a `-` before an address only makes its absence harmless."""
         return tuple(each for each in self.bind.values if each and not is_loopback(each.removeprefix("-")))
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether there is a TLS port."""
+        return self.tls_port.value != "0"
+
+    @property
+    def marker(self) -> Marker | None:
+        """What a comment says of the plaintext port; of several the last."""
+        return next((each for each in reversed(self.markers) if each.port == self.port.value), None)
+
     def is_on(self, keyword: str, default: str) -> bool:
         """Tell whether a yes-no keyword is on."""
         return self.setting(keyword, default).value.lower() == "yes"
@@ -120,12 +150,14 @@ def parse(path: str, files: Mapping[str, str], *, sentinel: bool = False) -> Con
     directives: list[Directive] = []
     problems: list[tuple[str, Problem]] = []
     unread: list[Directive] = []
+    markers: list[Marker] = []
     seen: set[str] = set()
 
     def read(here: str, *above: str) -> None:
         seen.add(here)
         lines, troubles = _lines(files[here])
         problems.extend((here, each) for each in troubles)
+        markers.extend(_markers(files[here]))
         for words, number in lines:
             directive = Directive(words, here, number)
             if words[0] != "include" or len(words) == 1:
@@ -142,7 +174,15 @@ def parse(path: str, files: Mapping[str, str], *, sentinel: bool = False) -> Con
                     read(each, here, *above)
 
     read(path)
-    return Configuration(path, tuple(directives), tuple(problems), tuple(unread), frozenset(seen), sentinel)
+    return Configuration(
+        path, tuple(directives), tuple(problems), tuple(unread), frozenset(seen), sentinel, tuple(markers)
+    )
+
+
+def _markers(text: str) -> Iterator[Marker]:
+    for _, line in numbered(text):
+        if found := _MARKER.fullmatch(line):
+            yield Marker(*found.groups())
 
 
 @lru_cache(maxsize=256)

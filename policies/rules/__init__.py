@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from policies.rules import host_keys, listeners, plaintext, secrets, tunnel_hardening
+from policies.rules import host_keys, listeners, plaintext, redis_access, secrets, tunnel_hardening
 from policies.rules.finding import Command, Finding, HostFiles
 
 __all__ = ["FAMILIES", "Command", "Family", "Finding", "HostFiles", "check_command", "check_files"]
@@ -47,6 +47,13 @@ FAMILIES: Final = (
         summary="Where TLS is on, no plaintext port is open; elsewhere none is open beyond loopback.",
         rules=plaintext.RULES,
         files=plaintext.check,
+    ),
+    Family(
+        name="redis-access",
+        summary="Whoever Redis serves has shown a certificate or a password, over TLS that keeps what it promises.",
+        rules=redis_access.RULES,
+        files=redis_access.check,
+        command=redis_access.check_command,
     ),
     Family(
         name="tunnel-hardening",

@@ -20,6 +20,8 @@ class Finding:
         problem: Why that is wrong.
         fix: What to write instead, as an instruction.
         note: Whether it only tells that something was not checked.
+        until: Last day of an exception that the file itself declares, as written there.
+        because: The reason of that exception.
     """
 
     rule: str
@@ -29,6 +31,8 @@ class Finding:
     problem: str
     fix: str
     note: bool = False
+    until: str = ""
+    because: str = ""
 
     @property
     def place(self) -> str:
@@ -49,6 +53,7 @@ class HostFiles:
         texts: Text by absolute path.
         secret: Paths of secret files, whose text is not shown.
         unknown: Paths of files that are there, but whose text is not known yet.
+        hidden: Text of secret files as far as it is known; rules may read it, and never show it.
         modes: Permission bits by path, for example `0640`.
         users: Login shell by user, of the users that come with the files.
     """
@@ -56,6 +61,7 @@ class HostFiles:
     texts: Mapping[str, str]
     secret: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
+    hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
     modes: Mapping[str, str] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from policies.parsers import haproxy, openssh, systemd
 from policies.parsers.addresses import is_loopback, split_port
 from policies.parsers.formats import Format, of_format
 from policies.rules.finding import Finding, HostFiles, unreadable
+from policies.rules.plaintext import excused
 from policies.rules.redis_servers import servers
 from policies.rules.tunnels import Forward, clients
 
@@ -73,13 +74,13 @@ def _redis(host: HostFiles) -> Iterator[Finding]:
         exposed = " ".join(server.exposed)
         if not exposed:
             continue
-        plain, encrypted = server.port.value != "0", server.tls_port.value != "0"
+        plain, encrypted = server.port.value != "0", server.encrypted
         bind = server.bind.directive
         path, line = (bind.path, bind.line) if bind else (server.path, None)
         value = str(bind) if bind else ""
         absent = "" if bind else " (without a bind line it listens on every interface)"
         if plain:
-            yield Finding(
+            finding = Finding(
                 rule="redis-bind",
                 path=path,
                 line=line,
@@ -87,6 +88,7 @@ def _redis(host: HostFiles) -> Iterator[Finding]:
                 problem=f"port {server.port.value} listens in plaintext on {exposed}{absent}",
                 fix="write 'bind 127.0.0.1 -::1', or 'port 0' beside a tls-port",
             )
+            yield excused(server, finding)
         verify = server.setting("tls-auth-clients", "yes")
         if encrypted and verify.value.lower() != "yes":
             yield Finding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from policies.parsers import redis
@@ -12,8 +13,20 @@ from policies.rules.redis_servers import servers
 
 RULES: Final = {
     "redis-port": "Redis and Valkey have `port 0` beside a tls-port, and no plaintext port beyond loopback",
-    "redis-bus": "the cluster bus (`tls-cluster`) and replication (`tls-replication`) speak TLS beyond the host",
+    "redis-bus": "the bus (`tls-cluster`), replication and Sentinel (`tls-replication`) speak TLS beyond the host",
 }
+
+
+#: Shortest reason of an exception, as in the policies' configuration.
+_SHORTEST_REASON: Final = 10
+
+
+def excused(server: redis.Configuration, finding: Finding) -> Finding:
+    """Return a finding about the plaintext port with the exception that the configuration itself declares."""
+    marker = server.marker
+    if marker is None or len(marker.because) < _SHORTEST_REASON:
+        return finding
+    return replace(finding, until=marker.until, because=marker.because)
 
 
 def check(host: HostFiles) -> Iterator[Finding]:
@@ -24,7 +37,7 @@ def check(host: HostFiles) -> Iterator[Finding]:
 
 
 def _port(server: redis.Configuration) -> Iterator[Finding]:
-    port, encrypted = server.port, server.tls_port.value != "0"
+    port, encrypted = server.port, server.encrypted
     if port.value == "0":
         return
     if encrypted:
@@ -34,7 +47,7 @@ def _port(server: redis.Configuration) -> Iterator[Finding]:
         fix = "write 'port 0' and a tls-port with certificates, or 'bind 127.0.0.1 -::1'"
     else:
         return
-    yield _finding("redis-port", server, port, problem, fix)
+    yield excused(server, _finding("redis-port", server, port, problem, fix))
 
 
 def _bus(server: redis.Configuration) -> Iterator[Finding]:
@@ -42,6 +55,7 @@ def _bus(server: redis.Configuration) -> Iterator[Finding]:
     if cluster and not server.is_on("tls-cluster", "no"):
         problem = "the cluster bus speaks plaintext beyond loopback"
         yield _finding("redis-bus", server, server.setting("tls-cluster"), problem, "write 'tls-cluster yes'")
+    yield from _replicas(server)
     for keyword in ("replicaof", "slaveof"):
         leader = server.setting(keyword)
         alone = leader.value.lower() in {"", "no"} or is_loopback(leader.value)
@@ -49,6 +63,24 @@ def _bus(server: redis.Configuration) -> Iterator[Finding]:
             yield _finding(
                 "redis-bus", server, leader, "replication to another host in plaintext", "write 'tls-replication yes'"
             )
+
+
+def _replicas(server: redis.Configuration) -> Iterator[Finding]:
+    """Nodes that become replicas, and Sentinels, which dial their servers as replicas dial their primary."""
+    if server.is_on("tls-replication", "no"):
+        return
+    replication, fix = server.setting("tls-replication"), "write 'tls-replication yes'"
+    for monitor in server.directives:
+        keyword, subject, _, watched, *_ = (*monitor.words, "", "", "", "")
+        if keyword == "sentinel" and subject.lower() == "monitor" and watched and not is_loopback(watched):
+            problem = "Sentinel speaks plaintext to its servers, passwords included"
+            yield _finding("redis-bus", server, redis.Setting((), monitor), problem, fix)
+    group = server.is_on("cluster-enabled", "no") or server.setting("min-replicas-to-write", "0").value != "0"
+    # Without a plaintext port there is nothing to replicate from in plaintext; who writes `no` says so of other nodes.
+    told = replication.directive is not None or server.port.value != "0"
+    if group and server.encrypted and server.exposed and told:
+        problem = "a node that becomes a replica asks its primary in plaintext"
+        yield _finding("redis-bus", server, replication, problem, fix)
 
 
 def _finding(rule: str, server: redis.Configuration, setting: redis.Setting, problem: str, fix: str) -> Finding:

@@ -140,7 +140,8 @@ def test_redis_beyond_loopback(text: str) -> None:
 
 @pytest.mark.parametrize("answer", ["no", "optional"])
 def test_redis_tls_without_client_certificates(answer: str) -> None:
-    assert redis(f"port 0\ntls-port 6379\nbind *\ntls-auth-clients {answer}") == {"redis-bind"}
+    closed = "user default off"
+    assert redis(f"port 0\ntls-port 6379\nbind *\ntls-auth-clients {answer}\n{closed}") == {"redis-bind"}
     assert redis(f"port 0\ntls-port 6379\nbind 127.0.0.1\ntls-auth-clients {answer}") == set()
 
 

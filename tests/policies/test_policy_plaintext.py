@@ -34,6 +34,13 @@ def test_port(text: str, broken: bool) -> None:
         ("cluster-enabled yes\ntls-cluster yes\n", False),
         ("cluster-enabled yes\n", True),
         ("cluster-enabled yes\ntls-cluster no\n", True),
+        ("cluster-enabled yes\ntls-cluster yes\ntls-replication yes\n", False),
+        ("cluster-enabled yes\ntls-cluster yes\ntls-replication no\n", True),
+        ("cluster-enabled yes\ntls-cluster yes\nport 6380\n", True),
+        ("min-replicas-to-write 1\ntls-replication no\n", True),
+        ("min-replicas-to-write 1\ntls-replication yes\n", False),
+        ("min-replicas-to-write 0\ntls-replication no\n", False),
+        ("tls-replication no\n", False),  # alone, and nobody's replica
         ("replicaof 10.0.0.5 6379\n", True),
         ("replicaof 10.0.0.5 6379\ntls-replication yes\n", False),
         ("replicaof 127.0.0.1 6380\n", False),  # through a tunnel
@@ -43,6 +50,21 @@ def test_port(text: str, broken: bool) -> None:
 def test_bus(text: str, broken: bool) -> None:
     findings = [finding for finding in found(REDIS, f"bind *\nport 0\n{TLS}{text}") if finding.rule == "redis-bus"]
     assert bool(findings) is broken
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("sentinel monitor cache 10.0.0.5 6379 2\ntls-replication yes\n", False),
+        ("sentinel monitor cache 10.0.0.5 6379 2\n", True),
+        ("SENTINEL MONITOR cache redis1 6379 2\ntls-replication no\n", True),
+        ("sentinel monitor cache 127.0.0.1 6379 2\n", False),
+        ("sentinel monitor\n", False),
+    ],
+)
+def test_sentinel_dials_as_replicas_do(text: str, broken: bool) -> None:
+    findings = found("/etc/valkey/sentinel.conf", f"bind *\nport 0\ntls-port 26379\n{text}")
+    assert any(finding.rule == "redis-bus" for finding in findings) is broken
 
 
 def test_message() -> None:

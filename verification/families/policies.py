@@ -50,6 +50,8 @@ def _verdicts(stack: Stack, host: Host, facts: Facts) -> Iterator[tuple[Finding,
     files = HostFiles(
         texts={path: text for path, text in facts.texts.items() if path not in secret},
         secret=secret,
+        # As written; whether the host has them is the part of the family `files`.
+        hidden={path: file.text for path, file in host.files.items() if file.secret and file.text is not None},
         modes={path: stat.mode for path, stat in facts.stats.items()},
         users={user: account.shell for user, account in facts.accounts.items()},
     )

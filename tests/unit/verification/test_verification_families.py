@@ -23,6 +23,8 @@ from tests.unit.verification.samples import (
     UNIT,
     facts_of,
     listener,
+    secret_file,
+    text_file,
     unit,
     with_host,
 )
@@ -459,6 +461,35 @@ def test_secret_files_mode_on_the_host_counts() -> None:
     outcome = policies.judge(STACK, APPLICATION, replace(facts, texts={}, stats={**facts.stats, SECRET: stat}))
     assert outcome is not None
     assert "[secret-mode]" in only(outcome.problems)
+
+
+def test_users_in_a_secret_file_count_as_the_stack_wrote_them() -> None:
+    redis, users = "/etc/valkey/valkey.conf", "/etc/valkey/users.acl"
+    text = f"bind 192.0.2.12\nport 0\ntls-port 6379\ntls-auth-clients optional\naclfile {users}\n"
+    for acl, rules in (
+        ("user default off\n", ["redis-bind"]),
+        ("user a on #0\n", ["redis-bind", "redis-default-user"]),
+    ):
+        role = replace(BALANCER.roles[0], files={redis: text_file(text), users: secret_file(acl)})
+        host = replace(BALANCER, roles=(role,))
+        outcome = policies.judge(STACK, host, facts_of(host))
+        assert outcome is not None
+        assert [problem.rpartition("[")[2].rstrip("]") for problem in outcome.problems] == rules
+
+
+def test_plaintext_port_that_its_configuration_declares_is_told() -> None:
+    declared = "# sealed-data-tier: plaintext port 6379 until 2999-12-31 because clients move until then\n"
+    text = f"{declared}bind 192.0.2.12\nport 6379\ntls-port 6380\nuser default off\n"
+    facts = replace(facts_of(BALANCER), texts={"/etc/valkey/valkey.conf": text})
+    outcome = policies.judge(STACK, BALANCER, facts)
+    assert outcome is not None
+    assert outcome.problems == ()
+    assert "exception until 2999-12-31 (clients move until then)" in outcome.summary
+    ended = replace(facts, texts={"/etc/valkey/valkey.conf": text.replace("2999", "2001")})
+    outcome = policies.judge(STACK, BALANCER, ended)
+    assert outcome is not None
+    assert all("ended on 2001-12-31" in problem for problem in outcome.problems)
+    assert len(outcome.problems) == 2
 
 
 def test_exception_is_kept_and_told() -> None:
