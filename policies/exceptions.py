@@ -105,11 +105,12 @@ def _declared(finding: Finding) -> Iterator[Exemption]:
         yield Exemption.of(item)
 
 
-def schema(rules: Sequence[str]) -> dict[str, dict[str, Any]]:
+def schema(rules: Sequence[str], options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, dict[str, Any]]:
     """Return the JSON schema of a family's configuration.
 
     Args:
         rules: Identifiers of the family's rules.
+        options: JSON schema of its options by name.
     """
     text = {"type": "string", "minLength": 1}
     return {
@@ -131,4 +132,5 @@ def schema(rules: Sequence[str]) -> dict[str, dict[str, Any]]:
                 },
             },
         },
+        **{name: dict(option) for name, option in (options or {}).items()},
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from pulumi_policy import (
     EnforcementLevel,
@@ -54,18 +54,20 @@ def _policy(family: Family, notes: Notes) -> Policy:
         name=family.name,
         description=family.summary,
         enforcement_level=EnforcementLevel.MANDATORY,
-        config_schema=PolicyConfigSchema(properties=schema(list(family.rules))),
+        config_schema=PolicyConfigSchema(properties=schema(list(family.rules), family.options)),
         validate=partial(_validate, family, notes),
     )
 
 
 def _validate(family: Family, notes: Notes, args: ResourceValidationArgs, report: ReportViolation) -> None:
-    subject = subject_of(args.resource_type, args.props)
+    subject = subject_of(args.resource_type, args.props, args.urn)
     if subject is None:
         return
-    exemptions = [Exemption.of(item) for item in args.get_config().get("exceptions", [])]
+    config = args.get_config()
+    exemptions = [Exemption.of(item) for item in config.get("exceptions", [])]
+    options = {name: config.get(name, option["default"]) for name, option in family.options.items()}
     today = datetime.now(tz=UTC).date()
-    for finding in dict.fromkeys(_findings(family, subject)):
+    for finding in dict.fromkeys(_findings(family, subject, options)):
         verdict = judge(args.name, finding, exemptions, today)
         if verdict.violated:
             report(verdict.message, None)
@@ -73,11 +75,13 @@ def _validate(family: Family, notes: Notes, args: ResourceValidationArgs, report
             notes.add(args.urn, verdict.message)
 
 
-def _findings(family: Family, subject: Subject) -> Iterator[Finding]:
+def _findings(family: Family, subject: Subject, options: Mapping[str, Any]) -> Iterator[Finding]:
     if subject.files is not None:
         yield from family.files(subject.files)
     if subject.command is not None:
         yield from family.command(subject.command)
+    if subject.issued is not None:
+        yield from family.issued(subject.issued, options)
 
 
 def _notes(notes: Notes) -> Policy:

@@ -9,13 +9,15 @@ from typing import Any, Final
 
 from pulumi_policy.proxy import UnknownValueError
 
-from policies.rules import Command, HostFiles
+from policies.rules import Command, HostFiles, Issued
+from policies.rules.certificates import CERTIFICATE, KEY, REQUEST, ROOT
 
 _ROLE: Final = "sealed-data-tier:host:Role"
 # What stands for a secret in a state that is analysed without its passphrase.
 _REDACTED: Final = "[secret]"
 _CONNECTIONS: Final = (("connection",), ("connection", "proxy"))
 _CREDENTIALS: Final = ("password", "privateKey", "privateKeyPassword")
+_KEYS: Final = frozenset({"privateKeyPem", "caPrivateKeyPem"})
 
 
 class _Unknown(Enum):
@@ -34,26 +36,29 @@ class Subject:
     Attributes:
         files: Files that it writes.
         command: What it runs.
+        issued: The key, request or certificate that it is.
         unknown: Properties that rules would read and cannot yet.
     """
 
     files: HostFiles | None = None
     command: Command | None = None
+    issued: Issued | None = None
     unknown: tuple[str, ...] = ()
 
 
-def subject_of(kind: str, props: Mapping[str, Any]) -> Subject | None:
+def subject_of(kind: str, props: Mapping[str, Any], urn: str = "") -> Subject | None:
     """Read a resource's inputs.
 
     Args:
         kind: Its type.
         props: Its inputs, as the policy SDK hands them out.
+        urn: Its URN, which names the types of the components that hold it.
 
     Returns:
         What there is to check, or None for a type that no rule is about.
     """
     read = _READERS.get(kind)
-    return None if read is None else read(kind, _plain(props))
+    return None if read is None else read(kind, _plain(props), urn)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever an input holds
@@ -108,7 +113,7 @@ class _Reader:
         return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
 
 
-def _role(kind: str, inputs: Mapping[str, Any]) -> Subject:
+def _role(kind: str, inputs: Mapping[str, Any], _: str) -> Subject:
     reader = _Reader(inputs)
     texts = reader.texts("files")
     files = inputs.get("files")
@@ -129,7 +134,7 @@ def _role(kind: str, inputs: Mapping[str, Any]) -> Subject:
     )
 
 
-def _command(kind: str, inputs: Mapping[str, Any]) -> Subject:
+def _command(kind: str, inputs: Mapping[str, Any], _: str) -> Subject:
     reader = _Reader(inputs)
     scripts = {each: text for each in ("create", "update", "delete") if (text := reader.text(each)) is not None}
     host_keys: dict[str, str | None] = {}
@@ -158,14 +163,32 @@ def _command(kind: str, inputs: Mapping[str, Any]) -> Subject:
     )
 
 
-def _copy(kind: str, _: Mapping[str, Any]) -> Subject:
+def _copy(kind: str, _: Mapping[str, Any], __: str) -> Subject:
     return Subject(command=Command(kind=kind))
 
 
-_READERS: Final[Mapping[str, Callable[[str, Mapping[str, Any]], Subject]]] = {
+def _issued(kind: str, inputs: Mapping[str, Any], urn: str) -> Subject:
+    reader = _Reader(inputs)
+    # A key that is not known yet is a resource of its own, and checked there.
+    known = {name: reader.value(name, note=name not in _KEYS) for name in inputs}
+    unknown = frozenset(name for name, value in known.items() if value is _UNKNOWN)
+    types = urn.split("::")[2] if urn.count("::") > 2 else ""  # noqa: PLR2004 - stack, project, types, name
+    return Subject(
+        issued=Issued(
+            kind=kind,
+            inputs={name: value for name, value in known.items() if name not in unknown},
+            unknown=unknown,
+            above=tuple(types.split("$")[:-1]),
+        ),
+        unknown=tuple(reader.unknown),
+    )
+
+
+_READERS: Final[Mapping[str, Callable[[str, Mapping[str, Any], str], Subject]]] = {
     _ROLE: _role,
     "command:remote:Command": _command,
     "command:local:Command": _command,
     "command:remote:CopyToRemote": _copy,
     "command:remote:CopyFile": _copy,
+    **dict.fromkeys((KEY, REQUEST, ROOT, CERTIFICATE), _issued),
 }

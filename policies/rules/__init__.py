@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from policies.rules import host_keys, listeners, plaintext, redis_access, secrets, tunnel_hardening
-from policies.rules.finding import Command, Finding, HostFiles
+from policies.rules import certificates, host_keys, listeners, plaintext, redis_access, secrets, tunnel_hardening
+from policies.rules.finding import Command, Finding, HostFiles, Issued
 
-__all__ = ["FAMILIES", "Command", "Family", "Finding", "HostFiles", "check_command", "check_files"]
+__all__ = ["FAMILIES", "Command", "Family", "Finding", "HostFiles", "Issued", "check_command", "check_files"]
 
 
-def _none(_: object) -> Iterator[Finding]:
+def _none(*_: object) -> Iterator[Finding]:
     return iter(())
 
 
@@ -26,6 +26,8 @@ class Family:
         rules: What each rule asks for, by identifier.
         files: Checks files.
         command: Checks a command.
+        issued: Checks a key, a request or a certificate, under the family's options.
+        options: JSON schema of its options by name, each with a default.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Family:
     rules: Mapping[str, str]
     files: Callable[[HostFiles], Iterator[Finding]] = _none
     command: Callable[[Command], Iterator[Finding]] = _none
+    issued: Callable[[Issued, Mapping[str, Any]], Iterator[Finding]] = _none
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 FAMILIES: Final = (
@@ -54,6 +58,13 @@ FAMILIES: Final = (
         rules=redis_access.RULES,
         files=redis_access.check,
         command=redis_access.check_command,
+    ),
+    Family(
+        name="certificates",
+        summary="Keys are strong, certificates are for what they are for, and are renewed in time.",
+        rules=certificates.RULES,
+        issued=certificates.check,
+        options=certificates.OPTIONS,
     ),
     Family(
         name="tunnel-hardening",

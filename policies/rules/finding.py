@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from policies.parsers.source import Problem
 
@@ -93,6 +94,23 @@ class Command:
     previous_output: bool | None = None
     credentials: frozenset[str] = frozenset()
     stdin: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issued:
+    """A resource of pulumi-tls: a key, a request or a certificate; values that are not known yet are left out.
+
+    Attributes:
+        kind: Type of the resource, for example `tls:index/privateKey:PrivateKey`.
+        inputs: What is known of its inputs, keys in PEM included: never to be shown.
+        unknown: Names of inputs that are not known yet.
+        above: Types of the components that hold it, the outermost first.
+    """
+
+    kind: str
+    inputs: Mapping[str, Any] = field(repr=False)
+    unknown: frozenset[str] = frozenset()
+    above: tuple[str, ...] = ()
 
 
 def unreadable(path: str, problem: Problem) -> Finding:

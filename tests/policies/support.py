@@ -35,7 +35,12 @@ class Outcome:
 
 
 def validate(
-    kind: str, props: Mapping[str, Any], *, name: str = "lb1-role", config: Mapping[str, Any] | None = None
+    kind: str,
+    props: Mapping[str, Any],
+    *,
+    name: str = "lb1-role",
+    config: Mapping[str, Any] | None = None,
+    above: str = "",
 ) -> Outcome:
     """Ask every policy about one resource, as the SDK does.
 
@@ -44,14 +49,16 @@ def validate(
         props: Its inputs; `UNKNOWN` stands for a value that is not known yet.
         name: Its name.
         config: Configuration by policy.
+        above: Type of the component that holds it.
     """
+    types = f"{above}${kind}" if above else kind
     outcome = Outcome()
     for policy in policies():
         assert isinstance(policy, ResourceValidationPolicy)
         args = ResourceValidationArgs(
             kind,
             unknown_checking_proxy(dict(props)),
-            f"urn:pulumi:test::scratch::{kind}::{name}",
+            f"urn:pulumi:test::scratch::{types}::{name}",
             name,
             _OPTIONS,
             None,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.support import Project
+from tests.integration.support import ROOT, Project
 
 pytestmark = pytest.mark.engine
 
@@ -148,3 +148,19 @@ def test_a_leaf_never_outlives_its_authority(stack: Stack) -> None:
     stack.project.configure({"authority": {"validityDays": 90}})
     refused = stack.project.up(check=False)
     assert "settings.validityDays: 90 cannot be used: its authority is valid for 90 days: use less" in refused.text
+
+
+def test_policies_hold_for_them(stack: Stack, tmp_path: Path) -> None:
+    config = tmp_path / "policies.json"
+    config.write_text(json.dumps({"certificates": {"deployIntervalDays": 14}}))
+    pack = ("--policy-pack", str(ROOT / "policies"), "--policy-pack-config", str(config))
+    for algorithm in ("ecdsa-p256", "rsa-3072"):
+        stack.project.configure({"authority": {"algorithm": algorithm}, "certificates": {"algorithm": algorithm}})
+        outcome = stack.project.up(*pack)
+        assert "[mandatory]" not in outcome.text
+    stack.project.configure({"certificates": {"renewalDays": 14}})
+    refused = stack.project.up(*pack, check=False)
+    assert refused.code != 0
+    assert "earlyRenewalHours: `336`: a deployment every 14 days may come after its end." in refused.text
+    config.write_text(json.dumps({"certificates": {"deployIntervalDays": 0}}))
+    assert "deployIntervalDays" in stack.project.up(*pack, check=False).text
