@@ -114,8 +114,8 @@ class SharedAuthority(pulumi.ComponentResource):
         inputs = {"stack": settings.stack, "region": settings.region}
         super().__init__("sealed-data-tier:certificates:SharedAuthority", name, inputs, opts)
         here = pulumi.ResourceOptions(parent=self)
-        root = pulumi.StackReference(f"{name}-stack", stack_name=settings.stack, opts=here)
-        self._answer = root.get_output(SIGNED).apply(self._read)
+        self._root = pulumi.StackReference(f"{name}-stack", stack_name=settings.stack, opts=here)
+        self._answer = self._root.get_output(SIGNED).apply(self._read)
         self._asked: list[_Asked] = []
         self.register_outputs({})
 
@@ -185,7 +185,11 @@ class SharedAuthority(pulumi.ComponentResource):
 
         Raises:
             UnsignedError: With every certificate that is missing or does not fit, and with what to run.
+            InvalidConfigurationError: When the root's stack exports secrets: a reference takes all of them along.
         """
+        if secrets := await _secrets(self._root):
+            text = f"exports secrets ({secrets}), and every region's state would hold them: export none there"
+            raise InvalidConfigurationError([f"{self.settings.stack}: {text}"])
         answer_known, answer = await _known(self._answer)
         problems = [self._unknown_region] if answer_known and answer is None else []
         if not problems:
@@ -287,6 +291,10 @@ class RegionCertificates(pulumi.ComponentResource):
             InvalidConfigurationError: With everything that a region may not have, and every region for which the
                 roots would change too early. Nothing is signed then.
         """
+        for region, settings in self._args.regions.items():
+            if secrets := await _secrets(self._stacks[region]):
+                text = f"exports secrets ({secrets}), and the state of this stack holds them too: export none there"
+                pulumi.log.warn(f"regions.{region}: {settings.stack} {text}", self)
         asked = {region: await self._requests(region) for region in self._args.regions}
         await self._check(asked)
         authority = self._args.authority
@@ -332,6 +340,12 @@ class RegionCertificates(pulumi.ComponentResource):
 def _public(value: pulumi.Input[str]) -> pulumi.Output[str]:
     """A certificate or a request is no secret, although a key was used to make it."""
     return pulumi.Output.unsecret(pulumi.Output.from_input(value))
+
+
+async def _secrets(stack: pulumi.StackReference) -> str:
+    """Name the secrets that a stack exports."""
+    _, names = await _known(stack.secret_output_names)
+    return ", ".join(sorted(names or ()))
 
 
 async def _known(output: pulumi.Output[Known]) -> tuple[bool, Known | None]:

@@ -35,7 +35,9 @@ async def main() -> None:
     pulumi.export("trusted", authority.trusted)
     pulumi.export("expires", certificates["both"].expires)
     for name, certificate in certificates.items():
-        pulumi.export(name, {"certificate": certificate.certificate, "key": certificate.private_key})
+        pulumi.export(name, certificate.certificate)
+    if config.get_bool("tellsKey"):
+        pulumi.export("key", certificates["both"].private_key)
 
 
 pulumi.run(main)

@@ -20,6 +20,8 @@ async def main() -> None:
     declared = config.get_object("regions") or {}
     regions = {name: load(RegionSettings, data, f"regions.{name}") for name, data in declared.items()}
     args = RegionCertificatesArgs(authority=authority, regions=regions)
+    if config.get_bool("tellsSecret"):
+        pulumi.export("secret", pulumi.Output.secret("not for regions"))
     pulumi.export("signedCertificates", await RegionCertificates("regions", args).signed())
 
 

@@ -56,14 +56,14 @@ class Stacks:
         """What `openssl verify` says of a certificate that the region has."""
         outputs = self.region.outputs()
         (self.files / "trusted.pem").write_text(trusted or outputs["trusted"])
-        (self.files / "leaf.pem").write_text(outputs[name]["certificate"])
+        (self.files / "leaf.pem").write_text(outputs[name])
         words = ["openssl", "verify", "-CAfile", "trusted.pem", *options, "leaf.pem"]
         run = subprocess.run(words, cwd=self.files, capture_output=True, text=True, check=False)
         return run.stdout + run.stderr
 
     def held(self, name: str = "both") -> str:
         """A certificate that the region has."""
-        return str(self.region.outputs()[name]["certificate"])
+        return str(self.region.outputs()[name])
 
 
 def state(project: Project) -> dict[str, Any]:
@@ -99,12 +99,15 @@ def test_region_asks_root_signs_region_has(stacks: Stacks) -> None:
 
 def test_nothing_but_requests_and_certificates_crosses(stacks: Stacks) -> None:
     stacks.settle()
+    stacks.sign()
+    assert stacks.ask() == ""
     keys = {
         project.name: [
             line
             for resource in state(project)["deployment"]["resources"]
             if resource["type"] == "tls:index/privateKey:PrivateKey"
-            for line in json.loads(resource["outputs"]["privateKeyPem"]["plaintext"]).splitlines()
+            for form in ("privateKeyPem", "privateKeyPemPkcs8")
+            for line in json.loads(resource["outputs"][form]["plaintext"]).splitlines()
             if not line.startswith("-")
         ]
         for project in (stacks.root, stacks.region)
@@ -112,6 +115,16 @@ def test_nothing_but_requests_and_certificates_crosses(stacks: Stacks) -> None:
     assert all(keys.values())
     assert not [line for line in keys["root"] if line in json.dumps(state(stacks.region))]
     assert not [line for line in keys["eu"] if line in json.dumps(state(stacks.root))]
+
+
+def test_secrets_that_a_reference_would_take_along_are_told(stacks: Stacks) -> None:
+    stacks.settle(tellsKey=True)
+    stacks.root.configure({"regions": {"eu": EU}, "tellsSecret": True})
+    told = stacks.root.up().text
+    assert "warning: regions.eu: organization/eu/test exports secrets (key), and the state of this stack holds" in told
+    ended = stacks.ask()
+    assert f"{ROOT}: exports secrets (secret), and every region's state would hold them: export none there" in ended
+    assert "not for regions" not in json.dumps(state(stacks.region)), "the preview ended it"
 
 
 def test_without_waiting_nothing_is_built_on_what_is_not_signed(stacks: Stacks) -> None:
