@@ -15,6 +15,7 @@ import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Final
 
@@ -43,8 +44,7 @@ class Stdin:
     @staticmethod
     def of(stdin: str) -> Stdin:
         """Take a standard input apart."""
-        text = f"\n{stdin}".split("\n#!", 1)[0]
-        return Stdin(text, tuple(_unpacked(text)))
+        return _taken_apart(stdin)
 
     def secrets(self) -> set[str]:
         """Return what is secret in it."""
@@ -60,6 +60,13 @@ class Stdin:
                 if fields[0] == "file" and fields[-1] in members:
                     files[fields[1]] = members[fields[-1]]
         return files
+
+
+# Several families look at the same command, one after another.
+@lru_cache(maxsize=1)
+def _taken_apart(stdin: str) -> Stdin:
+    text = f"\n{stdin}".split("\n#!", 1)[0]
+    return Stdin(text, tuple(_unpacked(text)))
 
 
 def _unpacked(stdin: str) -> Iterator[Mapping[str, str]]:
