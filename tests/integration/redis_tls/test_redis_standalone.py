@@ -17,10 +17,11 @@ pytestmark = [pytest.mark.engine, pytest.mark.lab]
 ONE = {"nodes": [{"host": "redis1", "names": ["redis1.example.com"]}]}
 # What redis-cli says depends on whether the server's alert or the end of the connection is seen first.
 _CUT_OFF = re.compile("Server closed the connection|Connection reset by peer|I/O error|certificate required")
-TREE = r"""find /etc /usr/local /var/lib -xdev \( -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/systemd \
-    -o -path '*/sealed-data-tier' -o -path /etc/resolv.conf -o -path /etc/hosts -o -name '*.lock' -o -name ld.so.cache \
-    -o -name 'sealed-data-tier-recover*' \) -prune -o -printf '%p %y %m %U:%G %l ' \
-    \( -type f -exec sha256sum {} ';' -o -printf '\n' \) | sort"""
+# Everything that a package's own scripts leave behind when it goes, such as /etc/group-, is left out.
+TREE = r"""{ find /etc/redis /etc/valkey /etc/systemd /etc/sysctl.d /usr/local /var/lib -xdev \
+    \( -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/systemd -o -path /var/lib/ucf \
+    -o -path /var/lib/wtmpdb -o -path '*/sealed-data-tier' -o -name 'sealed-data-tier-recover*' \) -prune -o -printf '%p %y %m %U:%G %l ' \
+    \( -type f -exec sha256sum {} ';' -o -printf '\n' \) | sort; getent passwd; getent group; } 2>/dev/null"""
 
 
 @pytest.fixture(params=["redis", "valkey"], scope="module")
