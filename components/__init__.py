@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from components.cache_service import *  # noqa: F403
     from components.certificates import *  # noqa: F403
+    from components.firewall import *  # noqa: F403
     from components.haproxy_load_balancer import *  # noqa: F403
     from components.host import *  # noqa: F403
     from components.redis_tls_cluster import *  # noqa: F403
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _COMPONENTS: Final = (
     "host",
     "certificates",
+    "firewall",
     "ssh_tunnel_host",
     "haproxy_load_balancer",
     "cache_service",

@@ -26,6 +26,10 @@ _FAREWELL_TEXT: Final = (_HERE / "farewell.sh").read_text()
 # An unreachable host is reported after at most about 35 s: three dials of 10 s with a short pause between them.
 _DIAL_ERROR_LIMIT: Final = 2
 _DIAL_TIMEOUT_S: Final = 10
+# The pauses between dials, as pulumi-command has them.
+_FIRST_PAUSE_S: Final = 0.1
+_PAUSE_GROWTH: Final = 1.5
+_LONGEST_PAUSE_S: Final = 5.0
 _NO_RUNTIME: Final = "this is a new or reinstalled host: raise hosts.<name>.incarnation"
 
 # The first line is sudo's, if it asks; the script comes after it.
@@ -180,6 +184,7 @@ class Host(pulumi.ComponentResource):
         parent: pulumi.Resource,
         delete: str | None = None,
         depends_on: list[pulumi.Resource] | None = None,
+        patience: int = 0,
     ) -> remote.Command:
         """Register one command on this host.
 
@@ -190,10 +195,12 @@ class Host(pulumi.ComponentResource):
             parent: Parent resource.
             delete: POSIX sh without secrets, or None. Not run when the whole host leaves.
             depends_on: What has to be there first.
+            patience: Seconds for which it is tried to connect at the least, even where every attempt is refused at
+                once; default 0: three attempts.
         """
         return remote.Command(
             f"{self.host_name}-{name}",
-            connection=self.connection,
+            connection=self._connection(patience) if patience else self.connection,
             create=create,
             delete=delete,
             stdin=secret(stdin),
@@ -214,8 +221,9 @@ class Host(pulumi.ComponentResource):
             role, run("apply"), stdin=text, parent=parent, delete=run("delete"), depends_on=[self.runtime]
         )
 
-    def _connection(self) -> remote.ConnectionArgs:
+    def _connection(self, patience: int = 0) -> remote.ConnectionArgs:
         args = self.args
+        limit = max(_DIAL_ERROR_LIMIT, _dials(patience))
         proxy = None
         if args.bastion is not None:
             proxy = remote.ProxyConnectionArgs(
@@ -224,7 +232,7 @@ class Host(pulumi.ComponentResource):
                 user=args.bastion.user,
                 private_key=args.bastion.private_key,
                 host_key=args.bastion.host_key,
-                dial_error_limit=_DIAL_ERROR_LIMIT,
+                dial_error_limit=limit,
                 per_dial_timeout=_DIAL_TIMEOUT_S,
             )
         return remote.ConnectionArgs(
@@ -233,7 +241,7 @@ class Host(pulumi.ComponentResource):
             user=args.user,
             private_key=args.private_key,
             host_key=args.host_key,
-            dial_error_limit=_DIAL_ERROR_LIMIT,
+            dial_error_limit=limit,
             per_dial_timeout=_DIAL_TIMEOUT_S,
             proxy=proxy,
         )
@@ -249,6 +257,14 @@ class Host(pulumi.ComponentResource):
         if args.bastion is not None:
             values += ["bastion", *_end(args.bastion)]
         return combined(lambda *known: "".join(f"{_whole(value)}\n" for value in known), *values)
+
+
+def _dials(patience: float) -> int:
+    """After how many failed dials their pauses alone have lasted so long (s)."""
+    dials, pause = 0, _FIRST_PAUSE_S
+    while patience > 0:
+        dials, patience, pause = dials + 1, patience - pause, min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE_S)
+    return dials
 
 
 def _end(args: HostArgs | BastionArgs) -> list[pulumi.Input[Any]]:
