@@ -373,10 +373,8 @@ OPTION_NAMES = st.sampled_from(["command", "from", "permitopen", "environment"])
     )
 )
 def test_authorized_keys_reads_what_was_quoted(options: list[tuple[str, str]]) -> None:
-    written = ",".join(
-        f'{name}="{value}"'.replace(value, value.replace('"', '\\"')) if value else f'{name}=""'
-        for name, value in options
-    )
+    quoted = [(name, value.replace('"', '\\"')) for name, value in options]
+    written = ",".join(f'{name}="{value}"' for name, value in quoted)
     line = f"restrict,{written} {HOST_KEY} a comment"
     keys, problems = authorized_keys.parse(f"# x\n\n{line}\n")
     assert problems == ()
