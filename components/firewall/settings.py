@@ -57,6 +57,8 @@ def network(text: str) -> str:
     except ValueError as error:
         fix = "give an IP address or a network such as '192.0.2.0/24'; a DNS name is no source address to a kernel"
         raise ValueError(f"{text!r} is no source ({error}): {fix}") from None
+    if "%" in text:
+        raise ValueError(f"{text!r} is no source: give the address without its zone")
     if isinstance(known, ipaddress.IPv6Network) and known.network_address.ipv4_mapped:
         raise ValueError(f"{text!r} is IPv4 written as IPv6, and no packet comes from there: give the IPv4 address")
     return str(known.network_address) if known.prefixlen == known.max_prefixlen else str(known)
