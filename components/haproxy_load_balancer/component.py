@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,6 +10,8 @@ from typing import Final
 import pulumi
 
 from components.errors import ConfigurationError
+from components.firewall import Flow
+from components.firewall.settings import ANY, shortened
 from components.haproxy_load_balancer import inspection, rendering
 from components.haproxy_load_balancer.rendering import CONFIGURATION, ENVIRONMENT, PEER_AUTHORITY, PEER_CERTIFICATE
 from components.haproxy_load_balancer.settings import HaproxySettings
@@ -96,6 +99,30 @@ class HaproxyLoadBalancerArgs:
         """`local_peer` with its default."""
         return self.local_peer or self.host.host_name
 
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """Ports that others need: exposed binds, for whom they say, and that of the peers, for the peers."""
+        binds = (bind for frontend in self.settings.frontends for bind in frontend.binds if not bind.loopback)
+        exposed = [
+            Flow(
+                port=bind.port,
+                sources=ANY if bind.sources is None else bind.sources,
+                purpose=shortened(f"HAProxy: {bind.exposed_because}"),
+            )
+            for bind in binds
+        ]
+        members = self.settings.peers.members if self.settings.peers else ()
+        peers = [
+            Flow(
+                port=member.port,
+                sources=[other.address for other in members if other != member],
+                purpose="HAProxy peers",
+            )
+            for member in members
+            if member.name == self.peer_name and not ipaddress.ip_address(member.address).is_loopback
+        ]
+        return (*exposed, *peers)
+
 
 class HaproxyLoadBalancer(pulumi.ComponentResource):
     """TCP load balancing by HAProxy on one host, on loopback unless a bind says otherwise.
@@ -105,10 +132,12 @@ class HaproxyLoadBalancer(pulumi.ComponentResource):
     Attributes:
         endpoints: `address:port` of every bind by frontend.
         stats_socket: Path of the runtime API's socket, for root on the host.
+        flows: Ports that others need, for the host's firewall.
     """
 
     endpoints: dict[str, list[str]]
     stats_socket: str
+    flows: tuple[Flow, ...]
 
     def __init__(self, name: str, args: HaproxyLoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = args.settings
@@ -129,7 +158,7 @@ class HaproxyLoadBalancer(pulumi.ComponentResource):
             peer_certificate=args.peer_certificate,
             peer_authority=args.peer_authority,
         )
-        self.stats_socket = profile.stats_socket
+        self.stats_socket, self.flows = profile.stats_socket, args.flows
         self.endpoints = {frontend.name: [bind.endpoint for bind in frontend.binds] for frontend in settings.frontends}
         self.role = Role(f"{name}-haproxy", args.host, spec, pulumi.ResourceOptions(parent=self))
         self.register_outputs({"endpoints": self.endpoints, "statsSocket": self.stats_socket})

@@ -126,6 +126,7 @@ class Bind(Settings):
         port: TCP port.
         address: Where to listen, default `127.0.0.1`.
         exposed_because: Who connects from elsewhere. Without it, only loopback addresses are taken.
+        sources: Addresses and networks from which they do, for the host's firewall; default: everybody.
         accept_proxy: Whether every connection has to begin with a PROXY protocol header, default false.
             Only on loopback; for other addresses name the senders in the frontend's `expectProxyFrom`.
         transparent: Whether to listen although the host does not hold the address yet, default false: for a virtual IP
@@ -135,6 +136,7 @@ class Bind(Settings):
     port: Port
     address: BindAddress = _LOOPBACK
     exposed_because: Reason | None = None
+    sources: Some[Network] | None = None
     accept_proxy: bool = False
     transparent: bool = False
 
@@ -172,6 +174,8 @@ class Bind(Settings):
             )
         if self.loopback and self.exposed_because is not None:
             _refuse("Bind", [(("exposedBecause",), f"{self.address!r} is loopback, nobody reaches it: remove the key")])
+        if self.loopback and self.sources is not None:
+            _refuse("Bind", [(("sources",), f"{self.address!r} is loopback, nobody reaches it: remove the key")])
         if not self.loopback and self.accept_proxy:
             fix = "anyone could forge a client's address: name the senders in the frontend's expectProxyFrom instead"
             _refuse("Bind", [(("acceptProxy",), fix)])

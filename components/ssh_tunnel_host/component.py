@@ -9,6 +9,8 @@ from typing import Final
 import pulumi
 import pulumi_tls as tls
 
+from components.firewall import Flow
+from components.firewall.settings import SSH, shortened
 from components.host import Check, Directory, File, Host, Role, RoleSpec, Unit, User, Validation
 from components.inputs import combined
 from components.settings import InvalidConfigurationError
@@ -68,7 +70,13 @@ class SshTunnelServer(pulumi.ComponentResource):
 
     Two roles: the account with its sshd rules, and one generation of keys. When the generation changes, Pulumi creates
     the new role first, moves the clients, and deletes the old one last: at every moment some valid key is known.
+
+    Attributes:
+        admission: The role with the keys.
+        flows: What the clients need of this host's firewall: SSH.
     """
+
+    flows: tuple[Flow, ...]
 
     def __init__(
         self,
@@ -85,6 +93,14 @@ class SshTunnelServer(pulumi.ComponentResource):
         }
         super().__init__("sealed-data-tier:ssh_tunnel_host:SshTunnelServer", name, inputs, opts)
         user, generation = settings.user, settings.key_generation
+        self.flows = tuple(
+            Flow(
+                port=SSH,
+                sources=[each.client.source_addresses],
+                purpose=shortened(f"SSH tunnels of {each.client.host_name}"),
+            )
+            for each in admissions
+        )
         account = Role(
             f"{name}-account",
             host,
@@ -325,6 +341,7 @@ class SshTunnels(pulumi.ComponentResource):
     Attributes:
         clients: The near side of each client host, by host name.
         public_keys: Each client's public key in OpenSSH form, by host name.
+        flows: What the tunnels need of each far host's firewall, by host name.
 
     Raises:
         InvalidConfigurationError: When the hosts do not fit the set, with every problem.
@@ -332,6 +349,7 @@ class SshTunnels(pulumi.ComponentResource):
 
     clients: dict[str, SshTunnelHost]
     public_keys: dict[str, pulumi.Output[str]]
+    flows: dict[str, tuple[Flow, ...]]
 
     def __init__(
         self,
@@ -362,6 +380,7 @@ class SshTunnels(pulumi.ComponentResource):
             server: SshTunnelServer(f"{name}-{server}-server", hosts[server], admissions, settings, here)
             for server, admissions in far_sides.items()
         }
+        self.flows = {name: server.flows for name, server in servers.items()}
         self.clients = {
             client.host: SshTunnelHost(
                 f"{name}-{client.host}",

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from components.errors import ConfigurationError
+from components.firewall import Flow
 from components.haproxy_load_balancer import HaproxyLoadBalancer, HaproxyLoadBalancerArgs, HaproxySettings
 from components.haproxy_load_balancer.rendering import CONFIGURATION, ENVIRONMENT, PEER_AUTHORITY, PEER_CERTIFICATE
 from components.host import Family
@@ -128,3 +129,21 @@ def test_certificates_are_files_of_their_own_and_are_checked_where_they_are_stag
     for path in (PEER_CERTIFICATE, PEER_AUTHORITY):
         assert f"@{{{path}}}" in reviewed["validations"]["haproxy -c"]
     assert "listens on 192.0.2.2:10000" in reviewed["checks"]
+
+
+def test_flows_are_what_others_need_of_the_host() -> None:
+    found: list[Flow] = []
+
+    def program() -> None:
+        lb2, secrets = host("lb2"), {"CACHE_SERVICE_PASSWORD": PASSWORD}
+        quiet = HaproxyLoadBalancerArgs(host=lb2, settings=golden("cache-service"), passwords=secrets)
+        assert quiet.flows == (), "everything is on loopback"
+        balancer = HaproxyLoadBalancer("pair", pair(**IDENTITY))
+        found.extend(balancer.flows)
+
+    register(program)
+    assert [(flow.port, flow.sources, flow.purpose) for flow in found] == [
+        (8181, "any", "HAProxy: browsers of the administrators"),
+        (8181, ("198.51.100.0/24", "2001:db8:1::/48"), "HAProxy: the same over IPv6"),
+        (10000, ["192.0.2.2"], "HAProxy peers"),
+    ]

@@ -84,6 +84,16 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
         "browsers",
         "frontends[0].binds[0].exposedBecause: '127.0.0.1' is loopback",
     ),
+    "sources for loopback": (
+        "frontends.0.binds.0.sources",
+        ["192.0.2.0/24"],
+        "frontends[0].binds[0].sources: '127.0.0.1' is loopback",
+    ),
+    "a source that is a name": (
+        "frontends.0.binds.0",
+        exposed(sources=["app1"]),
+        "frontends[0].binds[0].sources[0]: 'app1' is no network",
+    ),
     "forged addresses": (
         "frontends.0.binds.0",
         exposed(acceptProxy=True),

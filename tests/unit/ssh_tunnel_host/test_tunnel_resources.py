@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from components.firewall import Flow
 from components.host.bundle import FORMAT
 from components.settings import load
 from components.ssh_tunnel_host import SshTunnels, SshTunnelSettings
@@ -103,3 +104,19 @@ def test_far_host_admits_its_clients_and_nobody_else(registered: dict[str, Regis
         'restrict,port-forwarding,permitopen="127.0.0.1:30379",from="192.0.2.1",command="/usr/sbin/nologin" '
         "ssh-ed25519 AAAAkeyOfcache-lb1-key-1 lb1 generation 1\n"
     )
+
+
+def test_flows_say_who_needs_the_far_hosts_ssh() -> None:
+    found: dict[str, tuple[Flow, ...]] = {}
+
+    def program() -> None:
+        settings = load(SshTunnelSettings, GOOD, "tunnels")
+        found.update(SshTunnels("cache", settings, {name: host(name) for name in HOSTS}).flows)
+
+    register(program)
+    said = {name: [(flow.port, flow.purpose) for flow in flows] for name, flows in found.items()}
+    assert said == {
+        "lb1": [("ssh", "SSH tunnels of app1")],
+        "worker1": [("ssh", "SSH tunnels of lb1")],
+        "worker2": [("ssh", "SSH tunnels of lb1")],
+    }
