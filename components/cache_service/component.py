@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 import pulumi
 
 from components.cache_service.settings import PASSWORD, CacheServiceSettings, ConnectionsSettings
+from components.firewall import Firewall, FirewallArgs, FirewallSettings, Flow
 from components.haproxy_load_balancer import HaproxyLoadBalancer, HaproxyLoadBalancerArgs
 from components.host import Host
 from components.inputs import combined, secret
@@ -77,6 +78,9 @@ class CacheService(pulumi.ComponentResource):
             HaproxyLoadBalancerArgs(host=balancer, settings=settings.haproxy(), passwords={PASSWORD: password}),
             pulumi.ResourceOptions(parent=self),
         )
+        if settings.firewall is not None:
+            for worker in settings.workers:
+                self._guard(name, args.hosts[worker.host], settings.node_port, settings.firewall)
         if settings.connections is not None:
             host = args.hosts[settings.connections.host]
             self._configure_connections(settings.connections, settings.port, host, password)
@@ -88,6 +92,16 @@ class CacheService(pulumi.ComponentResource):
             "haproxy": self.load_balancer.endpoints,
         }
         self.register_outputs(self.outputs)
+
+    def _guard(self, name: str, worker: Host, node_port: int, settings: FirewallSettings) -> None:
+        """Leave the NodePort to the worker itself, which is where its tunnel comes out."""
+        closed = Flow(port=node_port, sources=(), purpose="cache service: by the tunnels only")
+        flows = [closed, *self.tunnels.flows.get(worker.host_name, ())]
+        Firewall(
+            f"{name}-{worker.host_name}",
+            FirewallArgs(host=worker, flows=flows, settings=settings),
+            pulumi.ResourceOptions(parent=self),
+        )
 
     def _configure_connections(
         self, settings: ConnectionsSettings, port: int, host: Host, password: pulumi.Output[str]

@@ -65,7 +65,7 @@ def resources() -> list[tuple[str, str, dict[str, Any]]]:
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def build() -> pulumi.Output[str]:
         hosts = {name: Host(name, arguments(number)) for number, name in enumerate(HOSTS, start=1)}
-        data = {**config["sealed-data-tier:cacheService"], "connections": CONNECTIONS}
+        data = {**config["sealed-data-tier:cacheService"], "connections": CONNECTIONS, "firewall": {}}
         settings = load(CacheServiceSettings, data, "cacheService")
         args = CacheServiceArgs(settings=settings, hosts=hosts, password=pulumi.Output.secret(PASSWORD))
         return CacheService("cache-service", args).urn

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from components.cache_service import CacheService, CacheServiceArgs, CacheServiceSettings
+from components.firewall.rendering import RULES
 from components.settings import InvalidConfigurationError, load
 from tests.unit.cache_service.test_cache_service_settings import CONNECTIONS, GOOD
 from tests.unit.ssh_tunnel_host.registered import HOST_KEY, STACK, Registered, host, register, revealed
@@ -64,6 +65,18 @@ def test_counts(registered: dict[str, Registered]) -> None:
 def test_without_connections_nothing_is_run() -> None:
     data = {key: value for key, value in GOOD.items() if key != "connections"}
     assert set(resources(GOOD)) - set(resources(data)) == {"app1-connections"}
+
+
+def test_a_firewall_leaves_the_node_port_to_the_tunnels() -> None:
+    guarded = resources({**GOOD, "firewall": {"refusal": "reject"}})
+    added = set(guarded) - set(resources(GOOD))
+    assert {name for name in added if guarded[name].kind == "sealed-data-tier:firewall:Firewall"} == {
+        "cache-worker1",
+        "cache-worker2",
+    }
+    text = guarded["cache-worker1-firewall"].inputs["files"][RULES]
+    assert "# tcp dport 30379: nobody beyond this host, cache service: by the tunnels only" in text
+    assert "tcp dport { 30379 } counter reject with tcp reset" in text
 
 
 def test_every_remote_command_is_pinned_and_silent(registered: dict[str, Registered]) -> None:
