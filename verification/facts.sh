@@ -8,6 +8,7 @@
 #   text PATH   its text                     account USER   shell, and how its password field begins
 #   folder PATH stat and names in it         sshd USER ADDRESS   what sshd would apply to that user from there
 #   sessions SOCKET   sessions of an HAProxy
+#   table FILE  how the kernel's table differs from what this file of nft would make
 # Listeners, connections and addresses are told unasked.
 #
 # Standard output: sections "#=KIND<tab>ARGUMENT…", lines, "#?STATUS"; the last one is "#=end".
@@ -88,6 +89,19 @@ texts() { # paths on standard input
     end 0
 }
 
+# A network namespace of its own is where the file is tried out. "+": only the kernel has it; "-": only the file.
+# shellcheck disable=SC2016 # for the inner shell
+TABLE_DIFFERENCE='
+shown="nft --stateless list table inet sealed_data_tier"
+want=$(unshare --net sh -c "nft -f \"\$1\" && $shown" - "$1") || exit
+have=$($shown 2>/dev/null)
+[ "$want" != "$have" ] || exit 0
+[ "$have" ] || { echo "- the whole table"; exit 0; }
+printf "%s\n" "$have" | grep -Fxv -e "$want" | sed "s/^/+ /"
+printf "%s\n" "$want" | grep -Fxv -e "$have" | sed "s/^/- /"
+[ "$(printf "%s\n" "$have" | sort)" != "$(printf "%s\n" "$want" | sort)" ] || echo "+ another order of its rules"
+'
+
 # First of all, since it waits: what is looked at afterwards is what a host has while it is at rest.
 shown=
 # shellcheck disable=SC2046 # unit names hold no blanks
@@ -123,5 +137,8 @@ asked sessions | while IFS= read -r socket; do
     begin "sessions$TAB$socket"
     printf 'show sess\n' | limited socat -t 5 - "UNIX-CONNECT:$socket" 2>&1
     end $?
+done
+asked table | while IFS= read -r path; do
+    tell "table$TAB$path" sh -c "$TABLE_DIFFERENCE" - "$path"
 done
 begin end

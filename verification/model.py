@@ -152,6 +152,7 @@ class Host:
         listeners: Where the stack has a process listen, with the process's name.
         targets: What tunnels that end here may reach.
         exposed: Where others may connect on purpose.
+        guarded: TCP ports that the host's firewall closes to everybody but the host itself.
     """
 
     name: str
@@ -166,6 +167,7 @@ class Host:
     listeners: Mapping[Endpoint, str] = field(default_factory=dict)
     targets: frozenset[Endpoint] = frozenset()
     exposed: frozenset[Endpoint] = frozenset()
+    guarded: frozenset[int] = frozenset()
 
     @property
     def files(self) -> dict[str, File]:

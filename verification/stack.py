@@ -40,8 +40,13 @@ SERVED: Final = "served"
 _SSH_PORT: Final = 22
 # Where HAProxy's health checks have the cache's password from, and how it is quoted there.
 ENVIRONMENT: Final = "/etc/haproxy/environment.cfg"
+#: The firewall's rules.
+RULES: Final = "/etc/sealed-data-tier/firewall.nft"
 PASSWORD: Final = "CACHE_SERVICE_PASSWORD"  # noqa: S105 - a name
 _SETENV: Final = re.compile(rf"^\s*setenv {PASSWORD} '(.*)'$", re.MULTILINE)
+# The firewall's refusals before translation, and ports that it lets some in to.
+_CLOSED: Final = re.compile(r"^ *tcp dport { ([\d, ]+) } counter ", re.MULTILINE)
+_ADMITTED: Final = re.compile(r"^ *tcp dport (\d+) .*\baccept ", re.MULTILINE)
 _QUOTED_BYTE: Final = re.compile(rb"\\x([0-9a-f]{2})")
 
 
@@ -93,6 +98,7 @@ def _host(state: State, host: Resource, served: tuple[ServedCertificate, ...]) -
                 *(each.endpoint for each in served if each.host == host.name and not each.endpoint.loopback),
             )
         ),
+        guarded=_guarded(files.texts.get(RULES, "")),
     )
 
 
@@ -203,6 +209,11 @@ def _served(state: State) -> Iterator[ServedCertificate]:
             raise UnusableStackError(
                 f"{resource.name}: its output `{SERVED}` cannot be read ({error!r}): run `pulumi up` again"
             ) from None
+
+
+def _guarded(rules: str) -> frozenset[int]:
+    closed = {int(port) for ports in _CLOSED.findall(rules) for port in ports.split(", ")}
+    return frozenset(closed - set(map(int, _ADMITTED.findall(rules))))
 
 
 def _cache(state: State, cache: Resource) -> Cache:

@@ -89,7 +89,9 @@ def plan(stack: Stack, addresses: Mapping[str, tuple[str, ...]]) -> Iterator[Att
             for address in sorted(own - shared):
                 for port in sorted(stack.sealed_ports):
                     endpoint = Endpoint(address, port)
-                    if not (source == target and host.declares(endpoint)) and endpoint not in host.exposed:
+                    # A firewall lets the host through to itself, by loopback or by any of its addresses.
+                    itself = source == target and (host.declares(endpoint) or port in host.guarded)
+                    if not itself and endpoint not in host.exposed:
                         yield Attempt(source, target, endpoint)
 
 

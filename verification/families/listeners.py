@@ -31,7 +31,8 @@ def _is_of_data_tier(listener: Listener, stack: Stack) -> bool:
 
 def _open(host: Host, listeners: list[Listener]) -> Iterator[str]:
     for each in listeners:
-        if not each.endpoint.loopback and not host.declares(each.endpoint):
+        guarded = each.protocol == "tcp" and each.endpoint.port in host.guarded
+        if not each.endpoint.loopback and not guarded and not host.declares(each.endpoint):
             who = ", ".join(each.processes) or "a process that cannot be named"
             yield f"{who} listens on {each.protocol} {each.endpoint}, which others reach"
 
@@ -54,6 +55,6 @@ def _takes(real: Endpoint, declared: Endpoint) -> bool:
 
 FAMILY: Final = Family(
     name="listeners",
-    summary="Nothing of the data tier listens beyond loopback unless the stack declares it.",
+    summary="Nothing of the data tier listens beyond loopback unless it is declared, or closed by the firewall.",
     judge=judge,
 )

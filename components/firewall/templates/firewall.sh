@@ -26,7 +26,10 @@ TRIAL=sealed-data-tier-firewall-trial
 TABLE='table inet sealed_data_tier'
 LOCK_WAIT=30                           # seconds
 
-say() { printf 'sealed-data-tier-firewall: %s\n' "$*" >&2; }
+say() { # what a unit says is in the journal anyway
+    printf 'sealed-data-tier-firewall: %s\n' "$*" >&2
+    [ "${INVOCATION_ID:-}" ] || logger -t sealed-data-tier-firewall -- "$*" 2>/dev/null || :
+}
 
 lock() {
     mkdir -p -- "$RUN"
@@ -61,7 +64,7 @@ former() { # what was confirmed last
     fi
 }
 
-timers() { systemctl list-units --type=timer --plain --no-legend "$TRIAL-*" | cut -d ' ' -f 1; }
+timers() { systemctl list-units --type=timer --plain --no-legend "$TRIAL-*" | awk '{ print $1 }'; }
 disarm() { # [timer that stays]
     timers | while IFS= read -r timer; do [ "$timer" = "${1:-}" ] || systemctl stop -- "$timer" 2>/dev/null || :; done
 }

@@ -19,7 +19,7 @@ from tests.integration.support import Outcome, Project
 LAB: Final[dict[str, Any]] = {
     "prefix": "sdt-firewall",
     "hosts": ["guarded", "outsider"],
-    "subnet": "10.203.52.0/24",
+    "subnet": "10.203.52.0/25",
     "subnet6": "fd5d:7a1e:203:52::/64",
     "cache": None,
 }
@@ -32,7 +32,7 @@ CLOSED, OTHER, TRANSLATED = 6001, 6002, 7001
 FLOW: Final = {"port": CLOSED, "sources": [], "purpose": "nobody"}
 #: Seconds to confirm: the shortest that there are.
 QUICK: Final = {"confirmWithin": 15}
-_HERE: Final = Path(__file__).parent
+HERE: Final = Path(__file__).parent
 _TABLE: Final = "inet sealed_data_tier"
 _TRIAL: Final = "systemctl list-units --all --plain --no-legend 'sealed-data-tier-firewall-trial*'"
 
@@ -55,14 +55,14 @@ class Stage(Target):
     def serve(self) -> None:
         """Have services answer, also after a reboot."""
         if self.host.run("systemctl is-active -q listener", check=False).returncode:
-            self.host.run("cat >/run/listener.py", stdin=(_HERE / "listener.py").read_text())
+            self.host.run("cat >/run/listener.py", stdin=(HERE / "listener.py").read_text())
             self.host.run(f"systemd-run --unit=listener python3 /run/listener.py {CLOSED} {OTHER}")
             self.host.run(f"timeout 10 sh -c 'until ss -Hltn sport = :{OTHER} | grep -q .; do sleep 0.1; done'")
 
     def answer(self, port: int, address: str = ADDRESS, *, kind: str = "tcp", source: LabHost | None = None) -> str:
         """How the host takes a connection: open, refused or silent. From the outsider, unless another is named."""
         words = ["python3", "-", kind, address, str(port)]
-        return (source or self.outsider).run(words, stdin=(_HERE / "dial.py").read_text()).stdout.strip()
+        return (source or self.outsider).run(words, stdin=(HERE / "dial.py").read_text()).stdout.strip()
 
     def table(self) -> str:
         """The firewall's table as the kernel has it, without its counters; empty if there is none."""
@@ -99,8 +99,10 @@ class Stage(Target):
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Two hosts, none with a firewall; destroyed when all tests are done."""
-    program = (_HERE / "program.py").read_text()
-    project = Project.create(tmp_path_factory.mktemp("firewall"), program, lab=LAB["prefix"])
+    program = (HERE / "program.py").read_text()
+    directory = tmp_path_factory.mktemp("firewall")
+    # Named as the repository's own project, so that verification finds it.
+    project = Project.create(directory, program, lab=LAB["prefix"], name="sealed-data-tier")
     stage = Stage(project, LabHost("guarded", LAB["prefix"]), LabHost("outsider", LAB["prefix"]))
     stage.up({"firewall": False})
     yield stage

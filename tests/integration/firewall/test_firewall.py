@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,12 +18,19 @@ from tests.integration.firewall.conftest import (
     Stage,
 )
 from tests.integration.support import difference
+from tests.integration.verification.verdict import verify
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
 BOTH = pytest.mark.parametrize(
     ("address", "source"), [(ADDRESS, "outsider"), (ADDRESS6, "outsider6")], ids=["IPv4", "IPv6"]
 )
+EVERYTHING = [
+    {"port": CLOSED, "sources": ["outsider", "outsider6", "192.0.2.0/25", "192.0.2.128/25"], "purpose": "a: 'b'"},
+    {"port": OTHER, "sources": "any", "purpose": "all"},
+    {"port": OTHER, "sources": ["192.0.2.1"], "protocol": "udp", "purpose": "datagrams"},
+    {"port": "ssh", "sources": ["outsider"], "purpose": "tunnels"},
+]
 DENY = {"mode": "deny"}
 # As Docker and kube-proxy publish a port: translated on its way in, and forwarded to another network namespace.
 POD, POD_PORT = "172.31.9.2", 80
@@ -191,6 +199,8 @@ class TestConvergence:
         stage.up({"flows": [{**FLOW, "sources": ["192.0.2.1"]}]})
         assert stage.logins() == logins + 2
         assert not stage.on_trial()
+        said = stage.host.run("journalctl -t sealed-data-tier-firewall -o cat --no-pager | tail -n 1").stdout
+        assert said.startswith("confirmed "), said
 
     def test_changed_lines_are_shown_as_lines(self, stage: Stage) -> None:
         more = {**FLOW, "sources": ["192.0.2.1"], "purpose": "one more"}
@@ -211,6 +221,37 @@ class TestConvergence:
     def test_with_a_sudo_password(self, stage: Stage) -> None:
         stage.up({"user": "opspw", "sudoPassword": True, "flows": [{**FLOW, "purpose": "with a password"}]})
         assert not stage.on_trial()
+
+
+class TestVerification:
+    """`make verify` looks at the kernel's rules."""
+
+    def test_rules_as_written_are_well(self, stage: Stage, tmp_path: Path) -> None:
+        found = verify(stage.project, tmp_path / "report.json")
+        assert found.wrong == set()
+        assert ("firewall", "guarded") in {(check["name"], check["host"]) for check in found.checks}
+        stage.up({"settings": {"mode": "deny", "refusal": "reject"}, "flows": EVERYTHING})
+        assert verify(stage.project, tmp_path / "report.json").wrong == set()
+
+    @pytest.mark.parametrize(
+        ("fault", "found"),
+        [
+            (
+                f"add rule inet sealed_data_tier declared tcp dport {CLOSED} accept",
+                f"the kernel has 'tcp dport {CLOSED} accept'",
+            ),
+            ("flush chain inet sealed_data_tier guard", "the kernel lacks 'jump declared'"),
+            ("delete table inet sealed_data_tier", "the kernel lacks 'the whole table'"),
+        ],
+        ids=["a rule more", "a chain without rules", "no table"],
+    )
+    def test_rules_by_hand_are_found(self, stage: Stage, tmp_path: Path, fault: str, found: str) -> None:
+        stage.host.run(f"nft {fault}")
+        try:
+            assert found in verify(stage.project, tmp_path / "report.json").problems("firewall", "guarded")
+        finally:
+            stage.host.run("systemctl reload sealed-data-tier-firewall")
+        assert verify(stage.project, tmp_path / "report.json").wrong == set()
 
 
 class TestDelete:

@@ -91,6 +91,7 @@ def test_the_same_rules_can_be_tried_again(stage: Stage, former: str) -> None:
 
 def test_a_run_that_is_killed_after_the_load(stage: Stage, former: str) -> None:
     kill_after_load(stage)
+    stage.host.run("systemctl daemon-reload")  # as the next role would
     stage.wait_for_trial(over=True)
     assert has_former_rules(stage, former)
     stage.up(RIGHT)

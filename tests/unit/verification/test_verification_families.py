@@ -29,10 +29,22 @@ from tests.unit.verification.samples import (
     with_host,
 )
 from verification.facts import Account, Facts, Session, Stat
-from verification.families import FAMILIES, clients, confinement, exposure, files, listeners, policies, traffic, units
+from verification.families import (
+    FAMILIES,
+    clients,
+    confinement,
+    exposure,
+    files,
+    firewall,
+    listeners,
+    policies,
+    traffic,
+    units,
+)
 from verification.families.exposure import Answer, Attempt
 from verification.families.traffic import NotPassed
-from verification.model import Endpoint, Host, Stack
+from verification.model import Endpoint, Host, Role, Stack
+from verification.stack import RULES
 
 HOSTS = (APPLICATION, BALANCER, OUTSIDER)
 PASSIVE = [family for family in FAMILIES if family.judge is not None]
@@ -123,6 +135,38 @@ def test_port_that_nothing_or_another_program_holds_is_found() -> None:
     assert only(other.problems) == "nc listens on 127.0.0.1:30379 instead of ssh"
 
 
+def test_port_that_the_firewall_closes_is_no_problem() -> None:
+    stack = with_host(guarded=frozenset({30379}))
+    facts = listening(stack.hosts["lb"], listener("0.0.0.0", 30379, "kube-proxy"))
+    assert listeners.judge(stack, stack.hosts["lb"], facts).problems == ()
+    datagrams = listening(stack.hosts["lb"], listener("0.0.0.0", 30379, "x", protocol="udp"))
+    assert only(listeners.judge(stack, stack.hosts["lb"], datagrams).problems)
+
+
+# --- firewall ---------------------------------------------------------------------------------------------------------
+
+FIREWALL = Role(name="lb-firewall", files={RULES: text_file("the rules")})
+
+
+def test_firewall_of_the_kernel_is_compared_with_its_file() -> None:
+    host = replace(BALANCER, roles=(FIREWALL,))
+    assert [str(question) for question in firewall.questions(host)] == [f"table\t{RULES}"]
+    well = firewall.judge(STACK, host, Facts(tables={RULES: ()}))
+    assert well is not None
+    assert well.problems == ()
+    other = firewall.judge(STACK, host, Facts(tables={RULES: ("+ \ttcp dport 1 accept", "- \ttcp dport 1 drop")}))
+    assert other is not None
+    assert other.problems == ("the kernel has 'tcp dport 1 accept'", "the kernel lacks 'tcp dport 1 drop'")
+    silent = firewall.judge(STACK, host, Facts(failures={("table", RULES): "nft: not found (exit code 127)"}))
+    assert silent is not None
+    assert only(silent.problems) == "not done: the kernel's rules could not be compared: nft: not found (exit code 127)"
+
+
+def test_host_without_firewall_is_not_asked_for_one() -> None:
+    assert list(firewall.questions(BALANCER)) == []
+    assert firewall.judge(STACK, BALANCER, Facts()) is None
+
+
 # --- clients ----------------------------------------------------------------------------------------------------------
 
 
@@ -174,6 +218,11 @@ def test_every_host_is_tried_from_itself_and_from_outsiders() -> None:
         ("app", "outsider", "192.0.2.13"),
         ("lb", "outsider", "192.0.2.13"),
     }
+
+
+def test_host_may_reach_itself_through_its_firewall_and_others_may_not() -> None:
+    stack = with_host(guarded=frozenset({30379}))
+    assert {each.source for each in exposure.plan(stack, ADDRESSES) if each.target == "lb"} == {"outsider"}
 
 
 def test_address_that_others_dial_is_tried_too() -> None:

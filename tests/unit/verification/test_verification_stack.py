@@ -13,11 +13,12 @@ from components.cache_service.settings import PASSWORD
 from components.haproxy_load_balancer import rendering
 from components.host import File, RoleSpec
 from components.host.bundle import pack
+from tests.integration.support import ROOT
 from tests.unit.verification.samples import resource, secret, urn
 from verification import stack as reader
 from verification.export import State, UnusableStackError, parse
 from verification.model import Endpoint, Host, Login, Stack
-from verification.stack import read
+from verification.stack import RULES, read
 
 HOST: Final = "sealed-data-tier:host:Host"
 ROLE: Final = "sealed-data-tier:host:Role"
@@ -145,6 +146,14 @@ def test_ends_of_tunnels_and_binds_are_what_listens() -> None:
     assert stack.sealed_ports == {30379, 6380, 30380, 30381}
     assert only(stack).declares(Endpoint("10.0.0.1", 30381))
     assert not only(stack).declares(Endpoint("10.0.0.1", 30380))
+
+
+def test_ports_that_the_firewall_closes_to_everybody() -> None:
+    rules = (ROOT / "tests/golden/firewall/guard.nft").read_text()
+    assert "tcp dport { 6379, 30379 } counter drop" in rules
+    guarded = only(read(state(*host("worker"), *role("guard", "worker", {RULES: rules}, {})))).guarded
+    assert guarded == {30379}, "6379 is for some"
+    assert only(read(state(*host("worker")))).guarded == frozenset()
 
 
 def test_exposed_bind_is_declared_on_its_host_and_sealed_nowhere() -> None:
