@@ -78,12 +78,14 @@ class CacheService(pulumi.ComponentResource):
             HaproxyLoadBalancerArgs(host=balancer, settings=settings.haproxy(), passwords={PASSWORD: password}),
             pulumi.ResourceOptions(parent=self),
         )
-        if settings.firewall is not None:
-            for worker in settings.workers:
-                self._guard(name, args.hosts[worker.host], settings.node_port, settings.firewall)
+        whole: list[pulumi.Resource] = [self.tunnels, self.load_balancer]
         if settings.connections is not None:
             host = args.hosts[settings.connections.host]
-            self._configure_connections(settings.connections, settings.port, host, password)
+            whole.append(self._configure_connections(settings.connections, settings.port, host, password))
+        if settings.firewall is not None:
+            for worker in settings.workers:
+                # Last: until then applications may still use the NodePort itself.
+                self._guard(name, args.hosts[worker.host], settings.node_port, settings.firewall, whole)
         clients = self.tunnels.clients
         self.outputs: dict[str, Any] = {
             "units": {host: client.units for host, client in clients.items()},
@@ -93,19 +95,21 @@ class CacheService(pulumi.ComponentResource):
         }
         self.register_outputs(self.outputs)
 
-    def _guard(self, name: str, worker: Host, node_port: int, settings: FirewallSettings) -> None:
+    def _guard(
+        self, name: str, worker: Host, node_port: int, settings: FirewallSettings, after: list[pulumi.Resource]
+    ) -> None:
         """Leave the NodePort to the worker itself, which is where its tunnel comes out."""
         closed = Flow(port=node_port, sources=(), purpose="cache service: by the tunnels only")
         flows = [closed, *self.tunnels.flows.get(worker.host_name, ())]
         Firewall(
             f"{name}-{worker.host_name}",
             FirewallArgs(host=worker, flows=flows, settings=settings),
-            pulumi.ResourceOptions(parent=self),
+            pulumi.ResourceOptions(parent=self, depends_on=after),
         )
 
     def _configure_connections(
         self, settings: ConnectionsSettings, port: int, host: Host, password: pulumi.Output[str]
-    ) -> None:
+    ) -> pulumi.Resource:
         """Run the vendor's script, once, and again when what it is told changes.
 
         Its passwords go to the host by standard input; see `templates/configure.sh`.
@@ -114,7 +118,7 @@ class CacheService(pulumi.ComponentResource):
         configure = _TEMPLATES.render("configure.sh", {})
         secrets = combined("secrets\n{}\n{}\n".format, settings.password.get_secret_value(), password)
         tunnels = [client.role.command for client in self.tunnels.clients.values()]
-        host.command(
+        return host.command(
             "connections",
             host.as_root(
                 f"exec {shlex.join(['bash', '-c', configure, 'configure', settings.script])} "
