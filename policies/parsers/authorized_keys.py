@@ -14,6 +14,8 @@ KEY_TYPE: Final = re.compile(r"^(?:(?:sk-)?(?:ssh|ecdsa)-[a-z0-9-]+)(?:@openssh\
 _OPTION: Final = re.compile(r'([A-Za-z0-9-]+)(?:="((?:[^"\\]|\\.)*)")?(?:,|$)')
 # Options end at the first space outside quotes.
 _OPTIONS: Final = re.compile(r'^((?:[^\s"]|"(?:[^"\\]|\\.)*")+)[ \t]+(.*)$')
+# As sshd has them: other spaces of Unicode are letters to it.
+_SPACES: Final = re.compile(r"[ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,12 @@ def parse(text: str) -> tuple[tuple[Key, ...], tuple[Problem, ...]]:
 
 def _key(line: str, number: int) -> Key:
     options: tuple[tuple[str, str | None], ...] = ()
-    if not KEY_TYPE.match(line.split(None, 1)[0]):
+    if not KEY_TYPE.match(_SPACES.split(line, maxsplit=1)[0]):
         parts = _OPTIONS.match(line)
         if parts is None:
             raise ValueError("neither options nor a key")
         options, line = _options(parts[1]), parts[2].strip(SPACE)
-    kind, blob, comment = (*line.split(None, 2), "", "", "")[:3]
+    kind, blob, comment = (*_SPACES.split(line, maxsplit=2), "", "", "")[:3]
     if not KEY_TYPE.match(kind) or not blob:
         raise ValueError("no key")
     return Key(options, kind, blob, comment, number)

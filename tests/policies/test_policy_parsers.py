@@ -384,7 +384,8 @@ def test_authorized_keys_reads_what_was_quoted(options: list[tuple[str, str]]) -
 
 
 @pytest.mark.parametrize(
-    "line", ["restrict", 'command="x', "ssh-ed25519", "restrict, ssh-ed25519", "nonsense here", 'a="b"c ssh-rsa AAAA']
+    "line",
+    ["restrict", 'command="x', "ssh-ed25519", "restrict, ssh-ed25519", "nonsense here", 'a="b"c ssh-rsa AAAA', "\xa0"],
 )
 def test_authorized_keys_that_are_none(line: str) -> None:
     keys, problems = authorized_keys.parse(line)
