@@ -20,12 +20,14 @@ _CUT_OFF = re.compile("Server closed the connection|Connection reset by peer|I/O
 # Everything that a package's own scripts leave behind when it goes, such as /etc/group-, is left out.
 TREE = r"""{ find /etc/redis /etc/valkey /etc/systemd /etc/sysctl.d /usr/local /var/lib -xdev \
     \( -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/systemd -o -path /var/lib/ucf \
-    -o -path /var/lib/wtmpdb -o -path '*/sealed-data-tier' -o -name 'sealed-data-tier-recover*' \) -prune -o -printf '%p %y %m %U:%G %l ' \
-    \( -type f -exec sha256sum {} ';' -o -printf '\n' \) | sort; getent passwd; getent group; } 2>/dev/null"""
+    -o -path /var/lib/wtmpdb -o -path '*/sealed-data-tier' -o -name 'sealed-data-tier-recover*' \) -prune \
+    -o -printf '%p %y %m %U:%G %l ' \( -type f -exec sha256sum {} ';' -o -printf '\n' \) | sort
+    getent passwd; getent group; } 2>/dev/null"""
 
 
 @pytest.fixture(params=["redis", "valkey"], scope="module")
 def flavour(request: pytest.FixtureRequest) -> str:
+    """Both servers."""
     return str(request.param)
 
 
