@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from policies.parsers.authorized_keys import KEY_TYPE
 from policies.parsers.source import Problem, numbered
+
+# As in authorized_keys.
+_SPACES: Final = re.compile(r"[ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ def parse(text: str) -> tuple[tuple[Pin, ...], tuple[Problem, ...]]:
     for number, line in numbered(text):
         if not line or line.startswith("#"):
             continue
-        words = line.split()
+        words = _SPACES.split(line)
         marker = words.pop(0) if words[0].startswith("@") else ""
         hosts, kind, blob = (*words, "", "", "")[:3]
         if KEY_TYPE.match(kind) and blob:

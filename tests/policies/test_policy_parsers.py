@@ -38,6 +38,9 @@ SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChe
 @example(text="Host\nLocalForward", path="/etc/ssh/x")
 @example(text="[Socket]\nListenStream=[", path="/etc/systemd/system/x.socket")
 @example(text="[Service]\nExecStart=ssh -L", path="/etc/systemd/system/x.service")
+@example(text="\N{NO-BREAK SPACE}", path="/etc/ssh/sealed-data-tier/tunnel/known_hosts")
+@example(text="\N{NO-BREAK SPACE}", path="/etc/ssh/sealed-data-tier/tunnel/generation-1.keys")
+@example(text="# sealed-data-tier: plaintext port 0 until 2 because x", path="/etc/valkey/valkey.conf")
 def test_no_text_makes_a_rule_fail(text: str, path: str) -> None:
     for finding in check_files(HostFiles(texts={path: text})):
         assert finding.line is None or 1 <= finding.line <= text.count("\n") + 1
