@@ -117,6 +117,7 @@ class SharedAuthority(pulumi.ComponentResource):
         self._root = pulumi.StackReference(f"{name}-stack", stack_name=settings.stack, opts=here)
         self._answer = self._root.get_output(SIGNED).apply(self._read)
         self._asked: list[_Asked] = []
+        self._told = 0
         self.register_outputs({})
 
     @cached_property
@@ -146,6 +147,7 @@ class SharedAuthority(pulumi.ComponentResource):
             whole = Requests(trusted=answer.trusted if answer else "", requests=requests)
             return whole.model_dump(by_alias=True, mode="json", exclude_none=True)
 
+        self._told = len(self._asked)
         outputs = (self._answer, *(each.found for each in self._asked))
         return pulumi.Output.all(*outputs).apply(lambda known: told(*known))
 
@@ -185,8 +187,12 @@ class SharedAuthority(pulumi.ComponentResource):
 
         Raises:
             UnsignedError: With every certificate that is missing or does not fit, and with what to run.
+            ConfigurationError: When something was asked for and is not in `requests`, so that nobody would sign it.
             InvalidConfigurationError: When the root's stack exports secrets: a reference takes all of them along.
         """
+        if untold := [each.name for each in self._asked[self._told :]]:
+            fix = "export the authority's `requests` under that name, once all certificates are declared"
+            raise ConfigurationError(REQUESTS, untold, fix)
         if secrets := await _secrets(self._root):
             text = f"exports secrets ({secrets}), and every region's state would hold them: export none there"
             raise InvalidConfigurationError([f"{self.settings.stack}: {text}"])
