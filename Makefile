@@ -44,6 +44,11 @@ preview: $(PREPARE) ## Show what `make up` would change, line by line, and check
 verify: toolchain ## Check what really listens, what really is reachable, and what passes; exit code 0 only when sealed.
 	$(ENVIRONMENT) $(RUN) -m verification
 
+.PHONY: client-bundle
+client-bundle: toolchain ## Write what a client of a Redis group needs: make client-bundle GROUP=orders DIRECTORY=~/orders.
+	@$(ENVIRONMENT) $(PULUMI) stack output redis --json --show-secrets | \
+		$(RUN) -m components.redis_tls_cluster.bundle $(GROUP) $(DIRECTORY)
+
 .PHONY: down
 down: toolchain ## Restore the hosts; of the dev stack, remove every trace.
 	$(ENVIRONMENT) $(PULUMI) destroy --yes --skip-preview

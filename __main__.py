@@ -6,19 +6,23 @@ import atexit
 import gc
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 import pulumi
 
 from components.cache_service import CacheService, CacheServiceArgs, CacheServiceSettings
+from components.certificates import AuthoritySettings, CertificateAuthority, CertificateAuthorityArgs
+from components.firewall import Firewall, FirewallArgs, FirewallSettings
 from components.host import Host, HostArgs, HostSettings
+from components.redis_tls_cluster import RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
 from components.settings import InvalidConfigurationError, Problems, load
 from lab.hosts import Lab, LabArgs, LabEndpoint
 from lab.settings import LabSettings
 
 _PROJECT: Final = "sealed-data-tier"
-_SECTIONS: Final = ("lab", "hosts", "cacheService")
+_SECTIONS: Final = ("lab", "hosts", "cacheService", "certificateAuthority", "redis", "firewall")
 
 
 def _refuse_unknown_sections() -> None:
@@ -51,6 +55,35 @@ def _declared_hosts(config: pulumi.Config) -> Mapping[str, HostSettings]:
     return settings
 
 
+def _redis_groups(config: pulumi.Config) -> list[RedisTlsSettings]:
+    groups = config.get_object("redis") or []
+    if not isinstance(groups, list):
+        raise InvalidConfigurationError(["redis: list the groups, each with its name and nodes"])
+    problems, settings = Problems(), list[RedisTlsSettings]()
+    for at, data in enumerate(groups):
+        with problems:
+            settings.append(load(RedisTlsSettings, data, f"redis[{at}]"))
+    problems.refuse()
+    names = [each.name for each in settings]
+    if twice := [at for at, name in enumerate(names) if name in names[:at]]:
+        raise InvalidConfigurationError(
+            [f"redis[{at}].name: {names[at]!r} is the name of another group: choose one" for at in twice]
+        )
+    return settings
+
+
+def _firewalls(
+    settings: FirewallSettings, hosts: Mapping[str, Host], services: Sequence[CacheService | RedisTlsCluster]
+) -> None:
+    """One firewall a host, with what all services need of it; after them, since until then others may use the ports."""
+    for name in sorted({host for service in services for host in service.flows}):
+        flows = list(chain.from_iterable(service.flows.get(name, ()) for service in services))
+        after = [service for service in services if name in service.flows]
+        if settings.closes(flows):
+            args = FirewallArgs(host=hosts[name], flows=flows, settings=settings)
+            Firewall(name, args, pulumi.ResourceOptions(depends_on=after))
+
+
 def main() -> None:
     """Compose the stack."""
     config, problems = pulumi.Config(), Problems()
@@ -59,13 +92,24 @@ def main() -> None:
     declared: Mapping[str, HostSettings] = {}
     with problems:
         declared = _declared_hosts(config)
-    lab_settings = cache_settings = None
+    lab_settings = cache_settings = firewall_settings = None
     with problems:
         if (data := config.get_object("lab")) is not None:
             lab_settings = load(LabSettings, data, "lab")
     with problems:
         if (data := config.get_object("cacheService")) is not None:
             cache_settings = load(CacheServiceSettings, data, "cacheService")
+    redis_groups: list[RedisTlsSettings] = []
+    with problems:
+        redis_groups = _redis_groups(config)
+    authority_settings = AuthoritySettings()
+    with problems:
+        authority_settings = load(
+            AuthoritySettings, config.get_object("certificateAuthority") or {}, "certificateAuthority"
+        )
+    with problems:
+        if (data := config.get_object("firewall")) is not None:
+            firewall_settings = load(FirewallSettings, data, "firewall")
     problems.refuse()
 
     arguments = {name: HostArgs.of(each) for name, each in declared.items()}
@@ -76,12 +120,27 @@ def main() -> None:
         cache_password = lab.cache_password
     hosts = {name: Host(name, args) for name, args in arguments.items()}
     pulumi.export("hosts", {name: host.address for name, host in hosts.items()})
+    services: list[CacheService | RedisTlsCluster] = []
     if cache_settings is not None:
         service = CacheService(
             "cache-service",
             CacheServiceArgs(settings=cache_settings, hosts=hosts, password=cache_password),
         )
+        services.append(service)
         pulumi.export("cacheService", service.outputs)
+    if redis_groups:
+        authority = CertificateAuthority("authority", CertificateAuthorityArgs(settings=authority_settings))
+        groups = {
+            settings.name: RedisTlsCluster(
+                settings.name,
+                RedisTlsClusterArgs(settings=settings, hosts=hosts, authority=authority, where=f"redis[{at}]"),
+            )
+            for at, settings in enumerate(redis_groups)
+        }
+        services += groups.values()
+        pulumi.export("redis", {name: group.outputs for name, group in groups.items()})
+    if firewall_settings is not None:
+        _firewalls(firewall_settings, hosts, services)
 
 
 # What a stack is made of lives until its end. Looking for garbage in it, again and again and once more at exit, takes

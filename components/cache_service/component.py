@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import pulumi
 
 from components.cache_service.settings import PASSWORD, CacheServiceSettings, ConnectionsSettings
-from components.firewall import Firewall, FirewallArgs, FirewallSettings, Flow
+from components.firewall import Flow
 from components.haproxy_load_balancer import HaproxyLoadBalancer, HaproxyLoadBalancerArgs
 from components.host import Host
 from components.inputs import combined, secret
@@ -62,6 +62,7 @@ class CacheService(pulumi.ComponentResource):
         tunnels: Tunnels from the applications to the load balancer and from there to the workers.
         load_balancer: HAProxy between them.
         outputs: Units, local endpoints and public keys by host.
+        flows: What it needs of each host's firewall, by host; on the workers the NodePort is closed to all but itself.
     """
 
     def __init__(self, name: str, args: CacheServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -78,14 +79,14 @@ class CacheService(pulumi.ComponentResource):
             HaproxyLoadBalancerArgs(host=balancer, settings=settings.haproxy(), passwords={PASSWORD: password}),
             pulumi.ResourceOptions(parent=self),
         )
-        whole: list[pulumi.Resource] = [self.tunnels, self.load_balancer]
         if settings.connections is not None:
             host = args.hosts[settings.connections.host]
-            whole.append(self._configure_connections(settings.connections, settings.port, host, password))
-        if settings.firewall is not None:
-            for worker in settings.workers:
-                # Last: until then applications may still use the NodePort itself.
-                self._guard(name, args.hosts[worker.host], settings.node_port, settings.firewall, whole)
+            self._configure_connections(settings.connections, settings.port, host, password)
+        # The NodePort is the worker's own: that is where its tunnel comes out.
+        closed = Flow(port=settings.node_port, sources=(), purpose="cache service: by the tunnels only")
+        self.flows = {name: list(flows) for name, flows in self.tunnels.flows.items()}
+        for worker in settings.workers:
+            self.flows.setdefault(worker.host, []).append(closed)
         clients = self.tunnels.clients
         self.outputs: dict[str, Any] = {
             "units": {host: client.units for host, client in clients.items()},
@@ -95,21 +96,9 @@ class CacheService(pulumi.ComponentResource):
         }
         self.register_outputs(self.outputs)
 
-    def _guard(
-        self, name: str, worker: Host, node_port: int, settings: FirewallSettings, after: list[pulumi.Resource]
-    ) -> None:
-        """Leave the NodePort to the worker itself, which is where its tunnel comes out."""
-        closed = Flow(port=node_port, sources=(), purpose="cache service: by the tunnels only")
-        flows = [closed, *self.tunnels.flows.get(worker.host_name, ())]
-        Firewall(
-            f"{name}-{worker.host_name}",
-            FirewallArgs(host=worker, flows=flows, settings=settings),
-            pulumi.ResourceOptions(parent=self, depends_on=after),
-        )
-
     def _configure_connections(
         self, settings: ConnectionsSettings, port: int, host: Host, password: pulumi.Output[str]
-    ) -> pulumi.Resource:
+    ) -> None:
         """Run the vendor's script, once, and again when what it is told changes.
 
         Its passwords go to the host by standard input; see `templates/configure.sh`.
@@ -118,7 +107,7 @@ class CacheService(pulumi.ComponentResource):
         configure = _TEMPLATES.render("configure.sh", {})
         secrets = combined("secrets\n{}\n{}\n".format, settings.password.get_secret_value(), password)
         tunnels = [client.role.command for client in self.tunnels.clients.values()]
-        return host.command(
+        host.command(
             "connections",
             host.as_root(
                 f"exec {shlex.join(['bash', '-c', configure, 'configure', settings.script])} "

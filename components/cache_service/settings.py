@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 
-from components.firewall import FirewallSettings, Mode
 from components.haproxy_load_balancer import (
     Balance,
     DefaultServer,
@@ -132,7 +131,6 @@ class CacheServiceSettings(Settings):
         timeouts: HAProxy's timeouts; the client's is the vendor's 10800 s.
         default_server: How HAProxy checks and limits each worker.
         connections: The application's own configuration; default none: it is left to its administrator.
-        firewall: Closes the NodePort on the workers to everybody but the tunnels; default none.
     """
 
     application_hosts: Some[str]
@@ -150,7 +148,6 @@ class CacheServiceSettings(Settings):
     timeouts: Timeouts = Timeouts()
     default_server: DefaultServer = DefaultServer()
     connections: ConnectionsSettings | None = None
-    firewall: FirewallSettings | None = None
 
     def refuse_unknown_hosts(self, known: Collection[str], where: str) -> None:
         """Refuse hosts that the stack does not have.
@@ -220,7 +217,7 @@ class CacheServiceSettings(Settings):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> CacheServiceSettings:
-        refuse([*self._application_problems(), *self._worker_problems(), *self._firewall_problems()])
+        refuse([*self._application_problems(), *self._worker_problems()])
         # What the parts refuse is told in this component's own terms, at the time when everything else is told.
         refuse(_problems_of(self.tunnels, self._from_tunnels))
         refuse(_problems_of(self.haproxy, _from_haproxy))
@@ -253,11 +250,6 @@ class CacheServiceSettings(Settings):
             mine = f"workers[{number}].localPort"
             if (other := ports.setdefault(worker.local_port, mine)) != mine:
                 yield (*here, "localPort"), f"{worker.local_port} is taken by {other}: give each its own"
-
-    def _firewall_problems(self) -> Iterator[Problem]:
-        if self.firewall is not None and self.firewall.mode is not Mode.GUARD:
-            text = f"{self.firewall.mode.value!r} would close Kubernetes' own ports on the workers: remove it"
-            yield ("firewall", "mode"), text
 
     def _from_tunnels(self, location: Location) -> Location:
         """Translate a location in `tunnels()`."""

@@ -11,7 +11,7 @@ import pulumi
 from components.errors import ConfigurationError
 from components.firewall import rendering
 from components.firewall.rendering import RULES, SCRIPT, UNIT, Rule
-from components.firewall.settings import ANY, SSH, FirewallSettings, Flow, FlowProtocol, Mode
+from components.firewall.settings import ANY, FirewallSettings, Flow, FlowProtocol
 from components.host import Check, Directory, Family, File, Host, Role, RoleSpec, Unit, Validation
 from components.inputs import combined
 
@@ -44,7 +44,7 @@ class FirewallArgs:
         Raises:
             ConfigurationError: With the property path and the fix. A port that is an output is looked at when known.
         """
-        if self.settings.mode is Mode.GUARD and all(flow.port == SSH for flow in self.flows):
+        if not self.settings.closes(self.flows):
             raise ConfigurationError("flows", list(self.flows), "guard closes nothing without a port: list a flow")
         for flow in self.flows:
             if isinstance(flow.port, int) and isinstance(self.host.args.port, int):

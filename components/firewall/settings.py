@@ -167,6 +167,10 @@ class FirewallSettings(Settings):
     ssh_port: Port | None = None
     confirm_within: int = Field(default=60, ge=15, le=600)
 
+    def closes(self, flows: Sequence[Flow]) -> bool:
+        """Tell whether a firewall with these flows would close anything: guard leaves SSH, and what nobody declares."""
+        return self.mode is Mode.DENY or any(flow.port != SSH for flow in flows)
+
     @model_validator(mode="after")
     def _fits_together(self) -> FirewallSettings:
         refuse(self._problems())

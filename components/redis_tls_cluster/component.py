@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import pulumi
 
-from components.certificates import Certificate, CertificateArgs, CertificateAuthority, Usage
+from components.certificates import Authority, Certificate, CertificateArgs, Usage
 from components.errors import ConfigurationError
+from components.firewall import Flow
+from components.firewall.settings import ANY
 from components.host import Check, Directory, Family, File, Host, Role, RoleSpec, Unit, Validation
 from components.inputs import combined, secret
 from components.names import bracketed, is_address
@@ -29,6 +31,10 @@ from components.redis_tls_cluster.settings import (
 _UNITS: Final = "/etc/systemd/system"
 _INTERNAL: Final = (MANAGER, REPLICATION, SENTINEL)
 _CLIENT: Final = "client"
+# There on every host, or with the package.
+_EVERYWHERE: Final = frozenset(
+    ("/etc", "/etc/redis", "/etc/valkey", "/opt", "/srv", "/usr", "/usr/local", "/usr/local/lib", "/var", "/var/lib")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +45,13 @@ class RedisTlsClusterArgs:
         settings: Nodes, topology, TLS, users and limits.
         hosts: Hosts by their name in the stack.
         authority: Who signs the certificates of nodes and clients.
+        where: Property path of the settings, for errors; default none.
     """
 
     settings: RedisTlsSettings
     hosts: Mapping[str, Host]
-    authority: CertificateAuthority
+    authority: Authority
+    where: str = ""
 
     def __post_init__(self) -> None:
         """Refuse hosts that are not there, or that this cannot run on.
@@ -61,17 +69,39 @@ class RedisTlsClusterArgs:
             dialled = self.hosts[node.host].dialled
             if node.address is None and isinstance(dialled, str) and not is_address(dialled):
                 raise ConfigurationError(
-                    f"nodes[{at}].address", dialled, "a server binds addresses, not names: give nodes[].address"
+                    self._path(f"nodes[{at}].address"),
+                    dialled,
+                    "a server binds addresses, not names: give nodes[].address",
                 )
 
     def _named_hosts(self) -> Iterator[tuple[str, str]]:
-        yield from ((f"nodes[{at}].host", node.host) for at, node in enumerate(self.settings.nodes))
-        yield from ((f"sentinel.hosts[{at}]", name) for at, name in enumerate(self.settings.sentinel.hosts))
+        yield from ((self._path(f"nodes[{at}].host"), node.host) for at, node in enumerate(self.settings.nodes))
+        yield from ((self._path(f"sentinel.hosts[{at}]"), name) for at, name in enumerate(self.settings.sentinel.hosts))
+
+    def _path(self, path: str) -> str:
+        return f"{self.where}.{path}" if self.where else path
 
     def address(self, host: str) -> pulumi.Input[str]:
         """Return the address that a member of the group on this host binds."""
         node = next((each for each in self.settings.nodes if each.host == host), None)
         return str(node.address) if node and node.address else self.hosts[host].dialled
+
+    def flows(self, host: str) -> list[Flow]:
+        """Return what a member of the group on this host needs of its firewall."""
+        settings = self.settings
+        members = [self.hosts[each].source_addresses for each in sorted(self.members) if each != host]
+        everybody = ANY if settings.clients is None else [*settings.clients, *members]
+        flows = []
+        if any(node.host == host for node in settings.nodes):
+            flows.append(Flow(port=settings.tls_port, sources=everybody, purpose=f"{settings.name}: TLS"))
+            if settings.plaintext_port:
+                clients = ANY if settings.clients is None else settings.clients
+                flows.append(Flow(port=settings.plaintext_port, sources=clients, purpose=f"{settings.name}: plaintext"))
+            if settings.topology is Topology.CLUSTER:
+                flows.append(Flow(port=settings.bus_port, sources=members, purpose=f"{settings.name}: cluster bus"))
+        if host in settings.sentinel_hosts:
+            flows.append(Flow(port=settings.sentinel.port, sources=everybody, purpose=f"{settings.name}: Sentinel"))
+        return flows
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -124,6 +154,7 @@ class RedisTlsCluster(pulumi.ComponentResource):
         client_certificate: The clients' certificate in PEM.
         client_key: Its key in PEM (secret).
         passwords: Passwords of the applications' accounts by name (secret).
+        flows: What it needs of each host's firewall, by host.
     """
 
     endpoints: pulumi.Output[list[str]]
@@ -156,6 +187,7 @@ class RedisTlsCluster(pulumi.ComponentResource):
         )
         shared = _Shared.of(settings, Passwords(f"{name}-passwords", settings.passwords, here), client)
         members = [_Member(name, args, host, shared, here) for host in args.members]
+        self.flows = {host: args.flows(host) for host in args.members}
         self.roles: list[Role] = []
         for member in members:
             turn = pulumi.ResourceOptions(parent=self, depends_on=self.roles[-1:])
@@ -241,8 +273,7 @@ class _Member:
 
     def served(self) -> Iterator[dict[str, Any]]:
         """Certificates that are seen from outside, for whoever verifies them."""
-        servers = (self.settings.tls_port,) if self.node else ()
-        for port in (*servers, *((self.settings.sentinel.port,) if self.watches else ())):
+        for port in set(self.ports) - {self.settings.plaintext_port}:
             yield {
                 "host": self.host.host_name,
                 "address": self.address,
@@ -328,10 +359,10 @@ class _Member:
             name=service,
             packages=(*packages, f"{service}-tools", "iproute2", "procps"),
             directories=(
-                *(Directory(path=path) for path in _with_parents(library(settings))),
-                *(Directory(path=path) for path in _with_parents(tls)),
+                *_with_parents(library(settings)),
+                *_with_parents(tls),
                 *(Directory(path=f"{tls}/{each}") for each in ("server", "client")),
-                *(Directory(path=path) for path in _with_parents(settings.data)[:-1]),
+                *_with_parents(settings.data)[:-1],
                 Directory(path=settings.data, mode=0o700, owner=service, group=service, discard=settings.remove_data),
                 *(Directory(path=path) for path in drop_ins),
             ),
@@ -388,7 +419,8 @@ def _drop_in(service: str) -> str:
     return f"{_UNITS}/{service}.service.d/sealed-data-tier.conf"
 
 
-def _with_parents(path: str) -> list[str]:
-    """A directory with those above it, but for the first level, which every host has."""
+def _with_parents(path: str) -> list[Directory]:
+    """A directory with those above it, but for those that every host has."""
     steps = path.split("/")[1:]
-    return ["/" + "/".join(steps[:depth]) for depth in range(2, len(steps) + 1)]
+    paths = ("/" + "/".join(steps[:depth]) for depth in range(1, len(steps) + 1))
+    return [Directory(path=each) for each in paths if each not in _EVERYWHERE]

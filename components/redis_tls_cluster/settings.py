@@ -12,6 +12,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from components.certificates import CertificateSettings
+from components.firewall.settings import Network
 from components.passwords import PasswordSettings
 from components.settings import HostName, Port, Problem, Settings, Some, refuse
 
@@ -318,6 +319,7 @@ class RedisTlsSettings(Settings):
         topology: `standalone` (default), `sentinel` (the first node is the first primary) or `cluster`.
         nodes: The servers.
         port: TLS port; default 6379, or 6380 beside a plaintext port.
+        clients: Addresses and networks from which applications come, for the hosts' firewall; default everybody.
         tls: How TLS is spoken.
         users: Accounts of applications; default one, `app`.
         passwords: Generations of generated passwords.
@@ -339,6 +341,7 @@ class RedisTlsSettings(Settings):
     topology: Topology = Topology.STANDALONE
     nodes: Some[NodeSettings]
     port: Port | None = None
+    clients: Some[Network] | None = None
     tls: TlsSettings = TlsSettings()
     users: Some[UserSettings] = (UserSettings(name="app"),)
     passwords: PasswordSettings = PasswordSettings()

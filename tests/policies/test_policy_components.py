@@ -9,7 +9,10 @@ import pytest
 import yaml
 
 from components.cache_service import CacheService, CacheServiceArgs, CacheServiceSettings
+from components.certificates import CertificateAuthority
+from components.firewall import Firewall, FirewallArgs
 from components.host import BastionArgs, Host, HostArgs
+from components.redis_tls_cluster import RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
 from components.settings import load
 from tests.integration.support import ROOT
 from tests.policies.support import HOST_KEY, ROLE, validate
@@ -26,7 +29,7 @@ CONNECTIONS = {
     "password": "Adm1n-passw0rd",
 }
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
-HOSTS = ("app1", "app2", "lb1", "worker1", "worker2")
+HOSTS = ("app1", "app2", "lb1", "worker1", "worker2", "redis1", "redis2", "redis3")
 
 
 def revealed(value: Any) -> Any:
@@ -48,7 +51,15 @@ class Recorder(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         self.resources.append((args.typ, args.name, revealed(dict(args.inputs))))
-        keys = {"privateKeyOpenssh": PRIVATE_KEY, "publicKeyOpenssh": f"{HOST_KEY}\n"}
+        keys = {
+            "privateKeyOpenssh": PRIVATE_KEY,
+            "publicKeyOpenssh": f"{HOST_KEY}\n",
+            "privateKeyPem": PRIVATE_KEY,
+            "privateKeyPemPkcs8": PRIVATE_KEY,
+            "certPem": f"the certificate {args.name}\n",
+            "certRequestPem": f"the request {args.name}\n",
+            "validityEndTime": f"{2040 if 'SelfSigned' in args.typ else 2030}-01-01T00:00:00Z",
+        }
         return f"{args.name}-id", {**args.inputs, **(keys if args.typ.startswith("tls:") else {})}
 
     def call(self, _: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], None]:
@@ -57,7 +68,7 @@ class Recorder(pulumi.runtime.Mocks):
 
 @pytest.fixture(scope="module")
 def resources() -> list[tuple[str, str, dict[str, Any]]]:
-    """The dev stack's cache service on hosts with everything that a host may have."""
+    """The dev stack's services on hosts with everything that a host may have."""
     recorder = Recorder()
     pulumi.runtime.set_mocks(recorder)
     config = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
@@ -65,10 +76,20 @@ def resources() -> list[tuple[str, str, dict[str, Any]]]:
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def build() -> pulumi.Output[str]:
         hosts = {name: Host(name, arguments(number)) for number, name in enumerate(HOSTS, start=1)}
-        data = {**config["sealed-data-tier:cacheService"], "connections": CONNECTIONS, "firewall": {}}
+        data = {**config["sealed-data-tier:cacheService"], "connections": CONNECTIONS}
         settings = load(CacheServiceSettings, data, "cacheService")
         args = CacheServiceArgs(settings=settings, hosts=hosts, password=pulumi.Output.secret(PASSWORD))
-        return CacheService("cache-service", args).urn
+        cache = CacheService("cache-service", args)
+        (group,) = config["sealed-data-tier:redis"]
+        redis = RedisTlsCluster(
+            "orders",
+            RedisTlsClusterArgs(
+                settings=load(RedisTlsSettings, group, "redis"), hosts=hosts, authority=CertificateAuthority("root")
+            ),
+        )
+        for name, service in (("worker1", cache), ("redis1", redis)):
+            Firewall(name, FirewallArgs(host=hosts[name], flows=service.flows[name]))
+        return redis.urn
 
     build()
     return recorder.resources
@@ -87,7 +108,7 @@ def arguments(number: int) -> HostArgs:
     )
 
 
-def test_everything_that_the_cache_service_registers(resources: list[tuple[str, str, dict[str, Any]]]) -> None:
+def test_everything_that_is_registered(resources: list[tuple[str, str, dict[str, Any]]]) -> None:
     said = {name: outcome for kind, name, inputs in resources if (outcome := validate(kind, inputs)).violations}
     assert said == {}
     assert {kind for kind, _, _ in resources} >= {ROLE, "command:remote:Command", "command:local:Command"}
@@ -99,7 +120,7 @@ def test_nothing_of_it_escapes_the_rules(resources: list[tuple[str, str, dict[st
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "rule"),
+    ("old", "new", "rules"),
     [
         ("bind 127.0.0.1:30379", "bind :30379", "haproxy-bind"),
         ("LocalForward 127.0.0.1:", "LocalForward 0.0.0.0:", "tunnel-bind"),
@@ -108,9 +129,15 @@ def test_nothing_of_it_escapes_the_rules(resources: list[tuple[str, str, dict[st
         ("restrict,port-forwarding", "port-forwarding", "tunnel-key"),
         ("LoadCredential=", "Environment=", "tunnel-unit"),
         ("${CACHE_SERVICE_PASSWORD}", PASSWORD, "secret-in-file"),
+        ("\nport 0\n", "\nport 6379\n", "redis-port redis-bind"),
+        ("tls-auth-clients yes", "tls-auth-clients no", "redis-bind"),
+        ("tls-replication yes", "tls-replication no", "redis-bus"),
+        ("protected-mode yes", "protected-mode no", "redis-protected-mode"),
+        ('tls-protocols "TLSv1.2 ', 'tls-protocols "TLSv1.1 TLSv1.2 ', "redis-protocols"),
+        ("tls-ciphers ECDHE+AESGCM", "tls-ciphers RC4", "redis-ciphers"),
     ],
 )
-def test_one_changed_line(resources: list[tuple[str, str, dict[str, Any]]], old: str, new: str, rule: str) -> None:
+def test_one_changed_line(resources: list[tuple[str, str, dict[str, Any]]], old: str, new: str, rules: str) -> None:
     changed = 0
     for kind, _, inputs in resources:
         if kind != ROLE:
@@ -119,6 +146,6 @@ def test_one_changed_line(resources: list[tuple[str, str, dict[str, Any]]], old:
         if files != inputs.get("files"):
             changed += 1
             outcome = validate(kind, {**inputs, "files": files})
-            assert outcome.rules == {rule}
+            assert outcome.rules == set(rules.split())
             assert PASSWORD not in str(outcome)
     assert changed

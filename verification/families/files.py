@@ -86,10 +86,13 @@ def _is_closed(stat: Stat, owner: str) -> bool:
 def _strangers(host: Host, facts: Facts) -> Iterator[str]:
     """In a directory of the stack's own, a file of others would be a key or a configuration that nobody reviewed.
 
-    Drop-in directories are shared with administrators; what is in them is for the policies to judge.
+    Drop-in directories are shared with administrators; what is in them is for the policies to judge. A directory of a
+    service's account holds what the service writes.
     """
     known = {*host.files, *host.directories}
-    own = {path for path in host.directories if not path.endswith(".d")}
+    own = {
+        path for path, (_, owner) in host.directories.items() if not path.endswith(".d") and owner.startswith("root:")
+    }
     for path in sorted(facts.names - known):
         if str(PurePosixPath(path).parent) in own and PurePosixPath(path).name != ".sealed-data-tier":
             yield path

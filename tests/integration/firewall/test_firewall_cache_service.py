@@ -54,7 +54,7 @@ def test_node_port_is_for_the_tunnels_only(project: Project, tmp_path: Path) -> 
 
     assert answer() == "open"
     assert "answers outsider" in verify(project, tmp_path / "report.json").problems("exposure", "worker1")
-    project.configure({"lab": LAB, "cacheService": {**SERVICE, "firewall": {}}})
+    project.configure({"lab": LAB, "cacheService": SERVICE, "firewall": {}})
     project.up(*POLICIES)
     assert answer() == "silent"
     found = verify(project, tmp_path / "report.json")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components.cache_service import CacheService, CacheServiceArgs, CacheServiceSettings
-from components.firewall.rendering import RULES
+from components.firewall import Flow
 from components.settings import InvalidConfigurationError, load
 from tests.unit.cache_service.test_cache_service_settings import CONNECTIONS, GOOD
 from tests.unit.ssh_tunnel_host.registered import HOST_KEY, STACK, Registered, host, register, revealed
@@ -67,16 +67,17 @@ def test_without_connections_nothing_is_run() -> None:
     assert set(resources(GOOD)) - set(resources(data)) == {"app1-connections"}
 
 
-def test_a_firewall_leaves_the_node_port_to_the_tunnels() -> None:
-    guarded = resources({**GOOD, "firewall": {"refusal": "reject"}})
-    added = set(guarded) - set(resources(GOOD))
-    assert {name for name in added if guarded[name].kind == "sealed-data-tier:firewall:Firewall"} == {
-        "cache-worker1",
-        "cache-worker2",
-    }
-    text = guarded["cache-worker1-firewall"].inputs["files"][RULES]
-    assert "# tcp dport 30379: nobody beyond this host, cache service: by the tunnels only" in text
-    assert "tcp dport { 30379 } counter reject with tcp reset" in text
+def test_the_node_port_is_for_the_tunnels_only() -> None:
+    flows: dict[str, list[Flow]] = {}
+
+    def program() -> None:
+        settings = load(CacheServiceSettings, GOOD, "cacheService")
+        hosts = {name: host(name) for name in HOSTS}
+        flows.update(CacheService("cache", CacheServiceArgs(settings=settings, hosts=hosts, password="x")).flows)
+
+    register(program)
+    assert {name for name in flows if any(flow.sources == () for flow in flows[name])} == {"worker1", "worker2"}
+    assert [(flow.port, flow.sources) for flow in flows["worker1"]][-1] == (30379, ())
 
 
 def test_every_remote_command_is_pinned_and_silent(registered: dict[str, Registered]) -> None:

@@ -132,11 +132,6 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
         1,
         "workers[0].port: nobody reads this key: use one of host, localPort, name, target",
     ),
-    "a firewall that closes Kubernetes": (
-        "firewall",
-        {"mode": "deny"},
-        "firewall.mode: 'deny' would close Kubernetes' own ports on the workers: remove it",
-    ),
     "plain HTTP": ("connections.url", "http://c.example.com", "connections.url: this is no address of a deployment"),
     "a user in the URL": ("connections.url", "https://u:p@c", "connections.url: this is no address of a deployment"),
     "a relative script": ("connections.script", "a.sh", "connections.script: 'a.sh' is no path of a script"),
