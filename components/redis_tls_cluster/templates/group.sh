@@ -43,12 +43,14 @@ all_answer() { # addresses…
 
 # --- under Sentinel ----------------------------------------------------------------------------------------------
 
-sentinels_agree() {
+sentinels_agree() { # and none of them is in the middle of a failover, which they answer for as if it were over
     sa_primary=
     for sa_sentinel in $SENTINELS; do
-        sa_says=$(sentinel "$sa_sentinel" get-master-addr-by-name "$GROUP" 2>/dev/null | head -n 1)
-        [ "$sa_says" ] || { echo "the Sentinel on $sa_sentinel does not answer" && return 1; }
-        [ "${sa_primary:=$sa_says}" = "$sa_says" ] || { echo "Sentinels name $sa_primary and $sa_says" && return 1; }
+        sa_says=$(sentinel "$sa_sentinel" master "$GROUP" 2>/dev/null) || :
+        sa_address=$(printf '%s\n' "$sa_says" | value ip) sa_flags=$(printf '%s\n' "$sa_says" | value flags)
+        [ "$sa_address" ] || { echo "the Sentinel on $sa_sentinel does not answer" && return 1; }
+        [ "$sa_flags" = master ] || { echo "the Sentinel on $sa_sentinel sees the primary as $sa_flags" && return 1; }
+        [ "${sa_primary:=$sa_address}" = "$sa_address" ] || { echo "Sentinels name $sa_primary and $sa_address" && return 1; }
     done
     at_node "$sa_primary" ROLE 2>/dev/null | grep -qx master || { echo "$sa_primary is no primary" && return 1; }
 }
@@ -56,8 +58,8 @@ sentinels_agree() {
 primary_stays() {
     # shellcheck disable=SC2086 # addresses hold no blanks
     among "$(current_primary)" $NODES && return 0
-    sentinel "${SENTINELS%% *}" failover "$GROUP"
-    sleep 1
+    sentinel "${SENTINELS%% *}" failover "$GROUP" # of which the others hear in about a second
+    sleep 2
     return 1
 }
 
