@@ -267,12 +267,12 @@ class ReplicationSettings(Settings):
 
     Attributes:
         min_replicas_to_write: Replicas without which a primary refuses writes; default 1 with Sentinel, else 0.
-        min_replicas_max_lag: Seconds of silence after which a replica no longer counts, default 10.
+        min_replicas_max_lag: Seconds of silence after which a replica no longer counts, default 5.
         backlog: Writes kept for replicas that come back, default `16mb`.
     """
 
     min_replicas_to_write: int | None = Field(default=None, ge=0)
-    min_replicas_max_lag: int = Field(default=10, ge=1)
+    min_replicas_max_lag: int = Field(default=5, ge=1)
     backlog: Size = "16mb"
 
 

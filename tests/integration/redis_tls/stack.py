@@ -97,6 +97,11 @@ class Stack:
         """The IPv4 address of a host."""
         return f"10.203.54.{11 + HOSTS.index(host)}"
 
+    @property
+    def gateway(self) -> str:
+        """The address from which this machine reaches the hosts."""
+        return "10.203.54.1"
+
     def up(self, config: Mapping[str, Any] | None, *, check: bool = True, **more: Any) -> Outcome:
         """Bring Redis to this configuration; None removes it."""
         redis_config = {} if config is None else {"redis": config}

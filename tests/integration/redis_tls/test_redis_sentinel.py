@@ -5,62 +5,24 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import redis
-from redis.sentinel import Sentinel
 
-from tests.integration.redis_tls.stack import HOSTS, Stack
+from tests.integration.redis_tls.faults import CONFIGURATION as THREE
+from tests.integration.redis_tls.faults import FAULTS, Fault, in_sync, primary, sentinel, strike, wait_for
+from tests.integration.redis_tls.stack import Stack
 
 pytestmark = [pytest.mark.engine, pytest.mark.lab]
-
-THREE: Final[dict[str, Any]] = {
-    "topology": "sentinel",
-    "name": "orders",
-    "nodes": [{"host": f"redis{number}"} for number in (1, 2, 3)],
-}
 
 
 @pytest.fixture
 def group(stack: Stack) -> Stack:
     """The group as configured by default, every node well."""
     stack.up(THREE)
-    wait_for(lambda: sees_all(stack))
+    wait_for(lambda: in_sync(stack))
     return stack
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(redis.RedisError, OSError):
-            if condition():
-                return
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
-
-
-def sentinel(stack: Stack) -> Any:
-    """A client that asks Sentinels where the primary is."""
-    known = stack.client.options() | {"username": "app", "password": stack.outputs["passwords"]["app"]}
-    watchers = [(each.rpartition(":")[0], 26379) for each in stack.outputs["sentinels"]]
-    untyped: Any = Sentinel
-    return untyped(watchers, sentinel_kwargs=known | {"socket_timeout": 1}, socket_timeout=1, **known)
-
-
-def sees_all(stack: Stack) -> bool:
-    """Whether the primary has all its replicas in sync."""
-    primary = sentinel(stack).master_for("orders")
-    replicas = [value for key, value in primary.info("replication").items() if key.startswith("slave")]
-    in_sync = [each for each in replicas if isinstance(each, dict) and each["state"] == "online"]
-    return len(in_sync) == len(stack.outputs["endpoints"]) - 1
-
-
-def primary(stack: Stack) -> str:
-    """The host of the primary."""
-    address = sentinel(stack).discover_master("orders")[0]
-    return HOSTS[int(address.rpartition(".")[2]) - 11]
 
 
 def test_clients_find_the_primary_and_a_replica(group: Stack) -> None:
@@ -83,25 +45,35 @@ def test_who_finds_the_primary_does_not_administrate_sentinel(group: Stack) -> N
         group.connect("redis1", port=26379).execute_command("SENTINEL", "FAILOVER", "orders")
 
 
-def test_killed_primary_is_replaced_and_comes_back_as_replica(group: Stack) -> None:
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_nothing_acknowledged_is_lost(group: Stack, fault: Fault) -> None:
+    felt = strike(group, fault)
+    assert felt.lost == []
+    assert felt.moved is fault.fails_over
+
+
+def test_a_minority_soon_takes_no_writes(group: Stack) -> None:
     former = primary(group)
-    host = group.host(former)
-    sentinel(group).master_for("orders").set("before", "it")
-    # Not only killed, which systemd heals before Sentinel notices, but kept from coming back.
-    host.run("systemctl mask --runtime redis-server && systemctl kill -s KILL redis-server")
-    wait_for(lambda: primary(group) != former)
-    watch = sentinel(group).master_for("orders")
-    wait_for(lambda: watch.get("before") == b"it")
-    host.run("systemctl unmask --runtime redis-server && systemctl start redis-server")
-    wait_for(lambda: sees_all(group))
-    assert primary(group) != former
+    others = [group.address(name) for name in ("redis1", "redis2", "redis3") if name != former]
+    alone = group.connect(former)
+    with group.host(former).cut_off_from(*others):
+        wait_for(lambda: refuses(alone))
+    wait_for(lambda: in_sync(group))
+
+
+def refuses(client: Any) -> bool:
+    try:
+        client.set("alone", "yes")
+    except redis.exceptions.ResponseError as error:
+        return "NOREPLICAS" in str(error)
+    return False
 
 
 def test_a_failover_is_nothing_that_an_up_would_undo(group: Stack) -> None:
     former = primary(group)
     group.on_host("redis1", 'sentinel "$ADDRESS" failover "$GROUP"')
     wait_for(lambda: primary(group) != former)
-    wait_for(lambda: sees_all(group))
+    wait_for(lambda: in_sync(group))
     now = primary(group)
     assert group.project.up().unchanged
     group.up({**THREE, "memory": {"limit": "64mb"}})
@@ -144,7 +116,7 @@ def test_certificates_are_issued_anew_without_an_error(group: Stack) -> None:
     with group.load(primary(group)) as load:
         group.up({**THREE, "certificates": {"issue": 2}})
     assert load.errors == []
-    wait_for(lambda: sees_all(group))
+    wait_for(lambda: in_sync(group))
 
 
 def test_passwords_change_without_an_error(group: Stack) -> None:
@@ -152,7 +124,7 @@ def test_passwords_change_without_an_error(group: Stack) -> None:
         with group.load(primary(group)) as load:
             group.up({**THREE, "passwords": step})
         assert load.errors == [], step
-    wait_for(lambda: sees_all(group))
+    wait_for(lambda: in_sync(group))
     group.up({**THREE, "passwords": {"current": 2, "accepted": [1, 2]}})
 
 
