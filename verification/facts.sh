@@ -9,6 +9,7 @@
 #   folder PATH stat and names in it         sshd USER ADDRESS   what sshd would apply to that user from there
 #   sessions SOCKET   sessions of an HAProxy
 #   table FILE  how the kernel's table differs from what this file of nft would make
+#   redis SCRIPT      how a node of a Redis group is, as its own script says
 # Listeners, connections and addresses are told unasked.
 #
 # Standard output: sections "#=KIND<tab>ARGUMENT…", lines, "#?STATUS"; the last one is "#=end".
@@ -140,5 +141,8 @@ asked sessions | while IFS= read -r socket; do
 done
 asked table | while IFS= read -r path; do
     tell "table$TAB$path" sh -c "$TABLE_DIFFERENCE" - "$path"
+done
+asked redis | while IFS= read -r script; do
+    tell "redis$TAB$script" "$script" status
 done
 begin end

@@ -153,6 +153,7 @@ class Host:
         targets: What tunnels that end here may reach.
         exposed: Where others may connect on purpose.
         guarded: TCP ports that the host's firewall closes to everybody but the host itself.
+        redis: Scripts that tell how the nodes of Redis groups on it are.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Host:
     targets: frozenset[Endpoint] = frozenset()
     exposed: frozenset[Endpoint] = frozenset()
     guarded: frozenset[int] = frozenset()
+    redis: tuple[str, ...] = ()
 
     @property
     def files(self) -> dict[str, File]:

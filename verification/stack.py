@@ -33,6 +33,7 @@ _TUNNELS: Final = "sealed-data-tier:ssh_tunnel_host:SshTunnelHost"
 _ADMISSION: Final = "sealed-data-tier:ssh_tunnel_host:SshTunnelServer"
 _BALANCER: Final = "sealed-data-tier:haproxy_load_balancer:HaproxyLoadBalancer"
 _CACHE: Final = "sealed-data-tier:cache_service:CacheService"
+_REDIS: Final = "sealed-data-tier:redis_tls_cluster:RedisTlsCluster"
 _COMMAND: Final = "command:remote:Command"
 #: What components that serve TLS register: a list of {host, address, port, certificate, trusted, renewalDays, names}.
 SERVED: Final = "served"
@@ -99,6 +100,11 @@ def _host(state: State, host: Resource, served: tuple[ServedCertificate, ...]) -
             )
         ),
         guarded=_guarded(files.texts.get(RULES, "")),
+        redis=tuple(
+            f"/usr/local/lib/{each.inputs['settings']['flavour']}-tls/node"
+            for each in state.of_kind(_REDIS)
+            if host.name in each.inputs["hosts"]
+        ),
     )
 
 

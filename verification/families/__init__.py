@@ -13,6 +13,7 @@ from verification.families import (
     firewall,
     listeners,
     policies,
+    redis,
     traffic,
     units,
 )
@@ -25,6 +26,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     firewall.FAMILY,
     units.FAMILY,
     traffic.FAMILY,
+    redis.FAMILY,
     certificates.FAMILY,
     confinement.FAMILY,
     files.FAMILY,

@@ -59,3 +59,16 @@ current_primary() { # as the first Sentinel says that answers
     done
     return 1
 }
+
+count() { printf '%s\n' "$#"; }
+value() { awk -v key="$1" '$0 == key { getline; print; exit }'; } # key: of an answer with a key a line and its value below
+knows_all() { # sentinel
+    ka_says=$(sentinel "$1" master "$GROUP" 2>/dev/null)
+    # shellcheck disable=SC2086
+    ka_want="$(($(count $SENTINELS) - 1)) $(($(count $NODES) - 1)) master"
+    ka_has="$(printf '%s\n' "$ka_says" | value num-other-sentinels) $(printf '%s\n' "$ka_says" | value num-slaves) $(printf '%s\n' "$ka_says" | value flags)"
+    [ "$ka_has" = "$ka_want" ] || {
+        echo "the Sentinel on $1 has other Sentinels, replicas and state '$ka_has', not '$ka_want'"
+        return 1
+    }
+}

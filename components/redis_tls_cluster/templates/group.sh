@@ -17,8 +17,6 @@ among() { # word words…
     for am_other; do [ "$am_other" != "$am_word" ] || return 0; done
     return 1
 }
-count() { printf '%s\n' "$#"; }
-value() { awk -v key="$1" '$0 == key { getline; print; exit }'; } # key: of an answer with a key a line and its value below
 addresses() { awk '$0 == "ip" { getline; print }'; }
 at_node() { # address words…
     an_address=$1
@@ -81,16 +79,6 @@ leave_sentinel() { # whether anybody has left
     return "$ls_left"
 }
 
-knows_all() { # sentinel
-    ka_says=$(sentinel "$1" master "$GROUP" 2>/dev/null)
-    # shellcheck disable=SC2086
-    ka_want="$(($(count $SENTINELS) - 1)) $(($(count $NODES) - 1)) master"
-    ka_has="$(printf '%s\n' "$ka_says" | value num-other-sentinels) $(printf '%s\n' "$ka_says" | value num-slaves) $(printf '%s\n' "$ka_says" | value flags)"
-    [ "$ka_has" = "$ka_want" ] || {
-        echo "the Sentinel on $1 has other Sentinels, replicas and state '$ka_has', not '$ka_want'"
-        return 1
-    }
-}
 all_known() { for ak_sentinel in $SENTINELS; do knows_all "$ak_sentinel" || return 1; done; }
 
 all_in_sync() {

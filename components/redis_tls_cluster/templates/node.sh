@@ -6,6 +6,7 @@
 #   node reload             change what can be changed while the server serves; cuts no connection
 #   node hand-over          before the server stops: if it is a primary, another one takes over first
 #   node settled            exit code 0 once the server serves, and a replica is in sync
+#   node status             how it is, for whoever verifies: a line each, "+ what is well" or "- what is not"
 # shellcheck source=/dev/null
 . "${0%/*}/client.sh"
 
@@ -163,6 +164,48 @@ settled() {
         [ "$(printf '%s' "$sd_info" | field cluster_state)" = ok ] || fail "the cluster is not well"
 }
 
+# --- how it is ---------------------------------------------------------------------------------------------------
+
+# What somebody may have set in the running server, and only there.
+GUARDED="bind protected-mode port tls-port tls-cert-file tls-key-file tls-ca-cert-file tls-auth-clients tls-protocols
+    tls-ciphers tls-ciphersuites tls-replication tls-cluster masteruser min-replicas-to-write appendonly"
+
+differences() {
+    # shellcheck disable=SC2086 # words
+    ask CONFIG GET $GUARDED | tr -d '\r' | awk '
+        FILENAME != "-" { key = $1; sub(/^[^ ]+ */, ""); gsub(/^"|"$/, ""); want[key] = $0; next }
+        FNR % 2 { key = $0; next }
+        $0 != want[key] { print "- the running server has " key " \"" $0 "\", not \"" want[key] "\"" }
+    ' "$PLACE/$FLAVOUR.conf" -
+    ask ACL USERS | tr -d '\r' | sort >"$APPLIED/names"
+    awk '{ print $2 }' "$PLACE/users.acl" | sort | comm -3 "$APPLIED/names" - | tr -d '\t' | sed 's/^/- only the running server or only its file has the user /'
+    ask ACL LIST | awk '/ on / && / nopass / { print "- the running server lets " $2 " in without a password" }'
+    rm -f "$APPLIED/names"
+}
+server_status() {
+    ss_info=$(ask INFO replication 2>/dev/null) && [ "$(printf '%s' "$ss_info" | field role)" ] || {
+        echo "- the server does not answer its manager"
+        return
+    }
+    case $(printf '%s' "$ss_info" | field role):$(printf '%s' "$ss_info" | field master_link_status) in
+    master:*) echo "+ primary with $(printf '%s' "$ss_info" | field connected_slaves) replicas" ;;
+    slave:up) echo "+ replica of $(printf '%s' "$ss_info" | field master_host), in sync" ;;
+    *) echo "- replica of $(printf '%s' "$ss_info" | field master_host), not in sync" ;;
+    esac
+    differences
+    [ "$TOPOLOGY" != cluster ] || ask CLUSTER INFO | field cluster_state | grep -qx ok || echo "- the cluster is not well"
+}
+
+status() { # of a server, a Sentinel or both
+    [ ! -f "$PLACE/users.acl" ] || server_status
+    [ -f "$PLACE/sentinel.passwords" ] || return 0
+    if st_trouble=$(knows_all "$ADDRESS"); then
+        echo "+ Sentinel that knows the whole group"
+    else
+        echo "- $st_trouble"
+    fi
+}
+
 # --- before a stop -----------------------------------------------------------------------------------------------
 
 caught_up() { # whether some replica has every write
@@ -222,5 +265,6 @@ prepare-sentinel) prepare_sentinel ;;
 reload) reload ;;
 hand-over) hand_over ;;
 settled) settled ;;
-*) fail "usage: node prepare | prepare-sentinel | reload | hand-over | settled" ;;
+status) status ;;
+*) fail "usage: node prepare | prepare-sentinel | reload | hand-over | settled | status" ;;
 esac

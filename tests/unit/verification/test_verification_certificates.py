@@ -262,7 +262,8 @@ def state_of(*resources: dict[str, Any]) -> Any:
 
 
 def test_what_is_served_is_read_from_any_component_once() -> None:
-    tls = resource(COMPONENT, "cache", outputs={"served": [TOLD, {**TOLD, "address": LOCAL}]})
+    inputs = {"hosts": ["cache1"], "settings": {"flavour": "valkey"}}
+    tls = resource(COMPONENT, "cache", inputs=inputs, outputs={"served": [TOLD, {**TOLD, "address": LOCAL}]})
     above = resource("sealed-data-tier:other:Other", "above", outputs={"served": [TOLD]})
     exported = resource("pulumi:pulumi:Stack", "stack", outputs={"served": 5})
     foreign = resource("kubernetes:x:X", "x", outputs={"served": True})
@@ -272,6 +273,7 @@ def test_what_is_served_is_read_from_any_component_once() -> None:
         ("cache1", Endpoint(LOCAL, 6379), 30, (NAME,)),
     ]
     assert stack.hosts["cache1"].exposed == {Endpoint("192.0.2.1", 6379)}
+    assert stack.hosts["cache1"].redis == ("/usr/local/lib/valkey-tls/node",)
 
 
 def test_component_that_tells_it_in_another_way_is_refused() -> None:

@@ -38,6 +38,7 @@ from verification.families import (
     firewall,
     listeners,
     policies,
+    redis,
     traffic,
     units,
 )
@@ -165,6 +166,30 @@ def test_firewall_of_the_kernel_is_compared_with_its_file() -> None:
 def test_host_without_firewall_is_not_asked_for_one() -> None:
     assert list(firewall.questions(BALANCER)) == []
     assert firewall.judge(STACK, BALANCER, Facts()) is None
+
+
+# --- redis ------------------------------------------------------------------------------------------------------------
+
+NODE = "/usr/local/lib/redis-tls/node"
+
+
+def test_nodes_of_redis_tell_how_they_are() -> None:
+    host = replace(OUTSIDER, redis=(NODE,))
+    assert [str(question) for question in redis.questions(host)] == [f"redis\t{NODE}"]
+    well = redis.judge(STACK, host, Facts(redis={NODE: ("+ primary with 2 replicas", "+ Sentinel that knows all")}))
+    assert well is not None
+    assert (well.problems, well.summary) == ((), "primary with 2 replicas; Sentinel that knows all")
+    drift = redis.judge(STACK, host, Facts(redis={NODE: ("+ primary with 2 replicas", '- port "6379", not "0"')}))
+    assert drift is not None
+    assert drift.problems == ('port "6379", not "0"',)
+    silent = redis.judge(STACK, host, Facts(failures={("redis", NODE): "not found (exit code 127)"}))
+    assert silent is not None
+    assert silent.problems == (f"not done: {NODE} status: not found (exit code 127)",)
+
+
+def test_host_without_redis_is_not_asked_for_one() -> None:
+    assert list(redis.questions(BALANCER)) == []
+    assert redis.judge(STACK, BALANCER, Facts()) is None
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------
