@@ -145,11 +145,12 @@ class Writer:
         number = 0
         while not self._over.is_set():
             with contextlib.suppress(redis.RedisError, OSError):
-                client = sentinel(self.stack).master_for(GROUP, single_connection_client=True)
+                client = sentinel(self.stack).master_for(GROUP)
                 while not self._over.is_set():
                     number += 1
-                    client.set(f"write:{number}", number)
-                    if client.wait(self._wanted, 300) >= self._wanted:
+                    # In one go: WAIT on another connection than the write's would be told of somebody else's writes.
+                    both = client.pipeline(transaction=False).set(f"write:{number}", number).wait(self._wanted, 300)
+                    if both.execute()[1] >= self._wanted:
                         self.acknowledged.append((time.monotonic(), number))
             time.sleep(0.02)
 

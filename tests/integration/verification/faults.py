@@ -138,3 +138,20 @@ def wait(host: LabHost, condition: str) -> None:
 def carries(unit: str) -> str:
     """The condition that a tunnel carries traffic."""
     return f"systemctl show -P StatusText '{unit}' | grep -qx 'up, traffic passes'"
+
+
+def manage(host: LabHost, command: str) -> None:
+    """Tell the Redis server of a host something, as its manager."""
+    library = "/usr/local/lib/redis-tls"
+    answer = host.run(["sh", "-c", f". {library}/client.sh; ask {command}", f"{library}/node"]).stdout.strip()
+    assert answer == "OK", answer
+
+
+@contextmanager
+def asked(host: LabHost, change: str, undo: str) -> Iterator[None]:
+    """Something is set in a running Redis server, and nowhere else."""
+    manage(host, change)
+    try:
+        yield
+    finally:
+        manage(host, undo)

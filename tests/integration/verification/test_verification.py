@@ -13,11 +13,13 @@ import pytest
 from tests.integration.conftest import DevStack
 from tests.integration.verification.faults import (
     added,
+    asked,
     carries,
     connected,
     edited,
     impostor,
     kept,
+    manage,
     opened,
     silent,
     stopped,
@@ -53,7 +55,8 @@ def test_sealed_stack_is_said_to_be_sealed(lab: DevStack, tmp_path: Path) -> Non
     assert content["verdict"] == "sealed"
     assert all(list(check) == ["name", "host", "ok", "detail"] for check in content["checks"])
     assert {check["name"] for check in content["checks"]} == {
-        *("login", "listeners", "clients", "exposure", "units", "traffic", "confinement", "files", "policies"),
+        *("login", "listeners", "clients", "exposure", "firewall", "units", "traffic", "redis", "certificates"),
+        *("confinement", "files", "policies"),
     }
     assert {check["host"] for check in content["checks"]} == set(lab.hosts)
 
@@ -295,3 +298,45 @@ def test_hosts_that_forward_nothing_for_administrators_are_verified_as_well(lab:
         found = verdict()
     assert sealed.code == 0, sealed.text
     assert f"{worker.address}:{PORT} answers outsider" in found.problems("exposure", "worker1")
+
+
+@pytest.mark.parametrize(
+    ("change", "undo", "problem"),
+    [
+        (
+            "CONFIG SET tls-auth-clients optional",
+            "CONFIG SET tls-auth-clients yes",
+            'the running server has tls-auth-clients "optional", not "yes"',
+        ),
+        ("CONFIG SET port 7000", "CONFIG SET port 0", 'the running server has port "7000", not "0"'),
+        (
+            "ACL SETUSER default on nopass",
+            "ACL SETUSER default off resetpass",
+            "the running server lets default in without a password",
+        ),
+    ],
+)
+def test_server_that_was_changed_while_it_runs_is_found(
+    lab: DevStack, verdict: Verify, change: str, undo: str, problem: str
+) -> None:
+    with asked(lab.host("redis2"), change, undo):
+        found = verdict()
+    assert problem in found.problems("redis", "redis2")
+    assert {host for _, host in found.wrong} == {"redis2"}
+
+
+def test_certificate_that_is_not_served_is_found(lab: DevStack, verdict: Verify) -> None:
+    """As after a reload that failed: the files are right, and the server still has something else."""
+    host, directory = lab.host("redis3"), "/etc/redis/tls/server"
+    kind = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
+    other = f"openssl req -x509 {kind} -subj /CN=other -addext subjectAltName=IP:{host.address}"
+    load = f"CONFIG SET tls-cert-file {directory}/server.crt tls-key-file {directory}/server.key"
+    with kept(host, f"{directory}/server.crt"), kept(host, f"{directory}/server.key"):
+        host.run(f"cd {directory} && {other} -keyout server.key -out server.crt && chown redis server.key")
+        manage(host, load)
+    try:
+        found = verdict()
+        assert f"{host.address}:6379" in found.problems("certificates", "redis3")
+    finally:
+        manage(host, load)
+    assert verdict().code == 0
