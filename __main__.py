@@ -7,14 +7,14 @@ import gc
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from dataclasses import replace
 from typing import Final
 
 import pulumi
 
 from components.cache_service import CacheService, CacheServiceArgs, CacheServiceSettings
 from components.certificates import AuthoritySettings, CertificateAuthority, CertificateAuthorityArgs
-from components.firewall import Firewall, FirewallArgs, FirewallSettings
+from components.firewall import Firewall, FirewallArgs, FirewallSettings, Flow
 from components.host import Host, HostArgs, HostSettings
 from components.redis_tls_cluster import RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
 from components.settings import InvalidConfigurationError, Problems, load
@@ -73,15 +73,28 @@ def _redis_groups(config: pulumi.Config) -> list[RedisTlsSettings]:
 
 
 def _firewalls(
-    settings: FirewallSettings, hosts: Mapping[str, Host], services: Sequence[CacheService | RedisTlsCluster]
-) -> None:
-    """One firewall a host, with what all services need of it; after them, since until then others may use the ports."""
-    for name in sorted({host for service in services for host in service.flows}):
-        flows = list(chain.from_iterable(service.flows.get(name, ()) for service in services))
-        after = [service for service in services if name in service.flows]
-        if settings.closes(flows):
-            args = FirewallArgs(host=hosts[name], flows=flows, settings=settings)
-            Firewall(name, args, pulumi.ResourceOptions(depends_on=after))
+    settings: FirewallSettings,
+    hosts: Mapping[str, Host],
+    cache: CacheService | None,
+    groups: Sequence[RedisTlsClusterArgs],
+) -> dict[str, Firewall]:
+    """One firewall a host, with what all services need of it.
+
+    The cache service comes before it: until its tunnels stand applications may use the NodePort. Redis comes after it,
+    since its nodes have to reach each other.
+    """
+    flows: dict[str, list[Flow]] = {}
+    for name, needed in (cache.flows if cache else {}).items():
+        flows.setdefault(name, []).extend(needed)
+    for group in groups:
+        for name in group.members:
+            flows.setdefault(name, []).extend(group.flows(name))
+    after = pulumi.ResourceOptions(depends_on=[cache] if cache else [])
+    return {
+        name: Firewall(name, FirewallArgs(host=hosts[name], flows=needed, settings=settings), after)
+        for name, needed in sorted(flows.items())
+        if settings.closes(needed)
+    }
 
 
 def main() -> None:
@@ -120,27 +133,27 @@ def main() -> None:
         cache_password = lab.cache_password
     hosts = {name: Host(name, args) for name, args in arguments.items()}
     pulumi.export("hosts", {name: host.address for name, host in hosts.items()})
-    services: list[CacheService | RedisTlsCluster] = []
+    cache = None
     if cache_settings is not None:
-        service = CacheService(
+        cache = CacheService(
             "cache-service",
             CacheServiceArgs(settings=cache_settings, hosts=hosts, password=cache_password),
         )
-        services.append(service)
-        pulumi.export("cacheService", service.outputs)
+        pulumi.export("cacheService", cache.outputs)
+    groups: list[RedisTlsClusterArgs] = []
     if redis_groups:
         authority = CertificateAuthority("authority", CertificateAuthorityArgs(settings=authority_settings))
-        groups = {
-            settings.name: RedisTlsCluster(
-                settings.name,
-                RedisTlsClusterArgs(settings=settings, hosts=hosts, authority=authority, where=f"redis[{at}]"),
-            )
+        groups = [
+            RedisTlsClusterArgs(settings=settings, hosts=hosts, authority=authority, where=f"redis[{at}]")
             for at, settings in enumerate(redis_groups)
-        }
-        services += groups.values()
-        pulumi.export("redis", {name: group.outputs for name, group in groups.items()})
-    if firewall_settings is not None:
-        _firewalls(firewall_settings, hosts, services)
+        ]
+    firewalls = {} if firewall_settings is None else _firewalls(firewall_settings, hosts, cache, groups)
+    outputs = {}
+    for group in groups:
+        after = [firewalls[name].confirmation for name in group.members if name in firewalls]
+        outputs[group.settings.name] = RedisTlsCluster(group.settings.name, replace(group, after=after)).outputs
+    if outputs:
+        pulumi.export("redis", outputs)
 
 
 # What a stack is made of lives until its end. Looking for garbage in it, again and again and once more at exit, takes

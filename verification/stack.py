@@ -140,7 +140,12 @@ def _role(state: State, role: Resource) -> Role:
     return Role(
         name=role.name,
         files=files,
-        directories={path: _place(place) for path, place in inputs.get("directories", {}).items()},
+        # What goes with all that is in it is for the service to fill.
+        directories={
+            path: _place(place)
+            for path, place in inputs.get("directories", {}).items()
+            if path not in inputs.get("discards", ())
+        },
         users=tuple(user.split(" ")[0] for user in inputs.get("users", ())),
         units=tuple(inputs.get("units", ())),
     )

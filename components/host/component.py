@@ -316,6 +316,7 @@ def _reviewed(host: Host, spec: RoleSpec) -> dict[str, Any]:
         "packages": list(spec.packages),
         "users": [f"{user.name} {user.home} {user.shell}" for user in spec.users],
         "directories": {each.path: f"{each.mode:04o} {each.owner}:{each.group}" for each in spec.directories},
+        "discards": [each.path for each in spec.directories if each.discard],
         "files": {file.path: file.content for file in spec.files if not file.secret},
         "modes": {file.path: place(file) for file in spec.files},
         "secretFiles": [file.path for file in spec.files if file.secret],

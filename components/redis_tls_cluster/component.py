@@ -46,12 +46,14 @@ class RedisTlsClusterArgs:
         hosts: Hosts by their name in the stack.
         authority: Who signs the certificates of nodes and clients.
         where: Property path of the settings, for errors; default none.
+        after: What has to be there before any node changes: firewalls that let new members reach the others.
     """
 
     settings: RedisTlsSettings
     hosts: Mapping[str, Host]
     authority: Authority
     where: str = ""
+    after: Sequence[pulumi.Resource] = ()
 
     def __post_init__(self) -> None:
         """Refuse hosts that are not there, or that this cannot run on.
@@ -190,7 +192,7 @@ class RedisTlsCluster(pulumi.ComponentResource):
         self.flows = {host: args.flows(host) for host in args.members}
         self.roles: list[Role] = []
         for member in members:
-            turn = pulumi.ResourceOptions(parent=self, depends_on=self.roles[-1:])
+            turn = pulumi.ResourceOptions(parent=self, depends_on=[*args.after, *self.roles[-1:]])
             self.roles.append(Role(f"{name}-{member.host.host_name}-node", member.host, member.spec(), turn))
         if settings.topology is not Topology.STANDALONE:
             self._settle(name, args, members)
@@ -364,6 +366,7 @@ class _Member:
                 *(Directory(path=f"{tls}/{each}") for each in ("server", "client")),
                 *_with_parents(settings.data)[:-1],
                 Directory(path=settings.data, mode=0o700, owner=service, group=service, discard=settings.remove_data),
+                Directory(path=rendering.applied(settings), mode=0o700, discard=True),
                 *(Directory(path=path) for path in drop_ins),
             ),
             files=self.files,
@@ -401,6 +404,8 @@ class _Member:
         settings = self.settings
         if self.node:
             yield Validation(name="address and ports", command=inspection.can_bind(settings, self.ports))
+            if settings.topology is not Topology.STANDALONE:
+                yield Validation(name="same port", command=inspection.same_port(settings))
             yield Validation(name="no other data", command=inspection.no_other_data(settings))
             yield Validation(name="trial start", command=inspection.starts(settings))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from components.redis_tls_cluster.rendering import applied as applied_directory
 from components.redis_tls_cluster.rendering import library, place
 from components.redis_tls_cluster.settings import RedisTlsSettings
 
@@ -50,6 +51,17 @@ def can_bind(settings: RedisTlsSettings, ports: Iterable[int]) -> str:
     return "\n".join(lines)
 
 
+def same_port(settings: RedisTlsSettings) -> str:
+    """Refuse another TLS port for a group that runs: its nodes know each other by it, and change one after another."""
+    port = settings.tls_port
+    fix = "say port: $had, or remove the group and bring it up anew"
+    return (
+        f"had=$(cat {applied_directory(settings)}/port 2>/dev/null || :)\n"
+        f'[ -z "$had" ] || [ "$had" = {port} ] ||\n'
+        f'    {{ echo "this group runs on port $had, which cannot change to {port} node by node: {fix}"; exit 1; }}'
+    )
+
+
 def no_other_data(settings: RedisTlsSettings) -> str:
     """Refuse a host whose server has data elsewhere, which it would no longer show after a restart."""
     former = f"/var/lib/{settings.flavour}"
@@ -70,4 +82,4 @@ def settled(settings: RedisTlsSettings) -> str:
 def applied(settings: RedisTlsSettings) -> str:
     """The running server has what was written."""
     names = (f"{settings.flavour}.conf", "users.acl", "passwords.conf")
-    return "\n".join(f"cmp {place(settings)}/{name} /run/{settings.flavour}-tls/{name}" for name in names)
+    return "\n".join(f"cmp {place(settings)}/{name} {applied_directory(settings)}/{name}" for name in names)

@@ -66,6 +66,11 @@ def library(settings: RedisTlsSettings) -> str:
     return f"/usr/local/lib/{settings.flavour}-tls"
 
 
+def applied(settings: RedisTlsSettings) -> str:
+    """Return the directory of what the running server has read."""
+    return f"/run/{settings.flavour}-tls"
+
+
 def configuration(settings: RedisTlsSettings, address: str) -> str:
     """Render redis.conf or valkey.conf.
 
@@ -145,6 +150,7 @@ def environment(settings: RedisTlsSettings, address: str, group: Group) -> str:
         "REPLICAS": str(settings.cluster.replicas),
         "SETTLE_S": str(settings.settle_seconds),
         "PLACE": place(settings),
+        "APPLIED": applied(settings),
         "DATA": settings.data,
         "TLS": settings.tls_directory,
         "SYSCTL": sysctl_path(settings),

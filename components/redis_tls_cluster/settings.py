@@ -427,6 +427,9 @@ class RedisTlsSettings(Settings):
     def _ports(self) -> Iterator[Problem]:
         if self.plaintext_port == self.tls_port:
             yield ("port",), f"{self.tls_port} is the plaintext port: use another one, such as {_DUAL_PORT}"
+        if self.tls.plaintext and self.port is None and self.topology is not Topology.STANDALONE:
+            text = "is missing: nodes know each other by it, so it must not move when plaintext goes"
+            yield ("port",), f"{text}: say port: {_DUAL_PORT}"
         if self.topology is Topology.CLUSTER and self.bus_port > _LAST_PORT:
             yield ("port",), f"{self.tls_port}: the cluster's bus is {_BUS_OFFSET} above: use at most 55535"
         if self.sentinel_hosts and self.sentinel.port in (self.tls_port, self.plaintext_port):

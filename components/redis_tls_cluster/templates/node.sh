@@ -10,7 +10,6 @@
 # shellcheck source=/dev/null
 . "${0%/*}/client.sh"
 
-APPLIED=/run/$FLAVOUR-tls # what the running server has: a copy of what it has read
 STATE=$DATA/$FLAVOUR.conf
 SENTINEL_STATE=$DATA/sentinel.conf
 HAND_OVER_S=20            # for another node to take over
@@ -29,7 +28,7 @@ publish() { # path: from standard input, whole or not at all
     mv -f "$1.new" "$1"
 }
 
-remember() {
+remember() { # what the running server has, as a copy of what it has read
     mkdir -p "$APPLIED/client"
     for rm_file in "$FLAVOUR.conf" users.acl passwords.conf manager.password; do cp "$PLACE/$rm_file" "$APPLIED/"; done
     cp "$TLS"/client/* "$APPLIED/client/"
@@ -67,11 +66,15 @@ only_snapshot() { [ -f "$DATA/dump.rdb" ] && ! [ -d "$DATA/appendonlydir" ]; }
 
 prepare_sentinel() {
     own_data
-    ps_primary=$(current_primary || sed -n "s/^sentinel monitor $GROUP \([^ ]*\) .*/\1/p" "$SENTINEL_STATE" 2>/dev/null) || :
+    ps_before=$(sed -n "s/^sentinel monitor $GROUP \([^ ]*\) .*/\1/p" "$SENTINEL_STATE" 2>/dev/null) || :
+    ps_primary=$(current_primary) || ps_primary=${ps_before:-$PRIMARY}
+    # Whoever was known as a replica of another primary may be the primary by now.
+    ps_keep='myid|current-epoch|known-sentinel'
+    [ "$ps_primary" != "$ps_before" ] || ps_keep="$ps_keep|config-epoch|leader-epoch|known-replica|known-slave"
     {
-        sed "s/^\(sentinel monitor $GROUP\) [^ ]*/\1 ${ps_primary:-$PRIMARY}/" "$PLACE/sentinel.conf"
+        sed "s/^\(sentinel monitor $GROUP\) [^ ]*/\1 $ps_primary/" "$PLACE/sentinel.conf"
         cat "$PLACE/sentinel.passwords"
-        grep -E '^sentinel (myid|(config|leader|current)-epoch|known-(replica|slave|sentinel)) ' "$SENTINEL_STATE" 2>/dev/null || :
+        grep -E "^sentinel ($ps_keep) " "$SENTINEL_STATE" 2>/dev/null || :
     } | publish "$SENTINEL_STATE"
 }
 

@@ -50,7 +50,7 @@ def reaches(host: str, ports: tuple[int, ...]) -> dict[int, bool]:
 
 
 def test_ports_are_for_peers_and_clients(project: Project, tmp_path: Path) -> None:
-    dual = {**GROUP, "tls": {"plaintext": PLAINTEXT}}
+    dual = {**GROUP, "port": 6380, "tls": {"plaintext": PLAINTEXT}}
     project.configure({"lab": LAB, "redis": [dual], "firewall": {}})
     project.up(*POLICIES)
     everything = (6379, 6380, 26379)
@@ -58,12 +58,17 @@ def test_ports_are_for_peers_and_clients(project: Project, tmp_path: Path) -> No
     assert reaches("redis2", everything) == {6379: False, 6380: True, 26379: True}
     assert reaches("outsider", everything) == dict.fromkeys(everything, False)
 
-    project.configure({"lab": LAB, "redis": [GROUP], "firewall": {}})
+    project.configure({"lab": LAB, "redis": [{**GROUP, "port": 6380}], "firewall": {}})
     project.up(*POLICIES)
     rules = LabHost("redis1", LAB["prefix"]).run("nft list table inet sealed_data_tier").stdout
-    assert "6380" not in rules
-    assert reaches("redis2", (6379, 26379)) == {6379: True, 26379: True}
-    assert reaches("outsider", (6379, 26379)) == {6379: False, 26379: False}
+    assert "6379" not in rules
+    assert reaches("redis2", (6380, 26379)) == {6380: True, 26379: True}
+    assert reaches("outsider", (6380, 26379)) == {6380: False, 26379: False}
     found = verify(project, tmp_path / "report.json")
     assert found.wrong == set(), found.text
     assert project.up(*POLICIES).unchanged
+
+    # The port of a group that runs does not move; nothing is changed.
+    project.configure({"lab": LAB, "redis": [GROUP], "firewall": {}})
+    refused = project.up(check=False)
+    assert "this group runs on port 6380, which cannot change to 6379 node by node" in refused.text

@@ -84,6 +84,10 @@ def problems(data: dict[str, Any]) -> list[str]:
             varied(SHARED, "cluster.replicas", 1),
             "redis.nodes: 3 nodes with 1 replicas each: list 6 or a greater multiple of 2",
         ),
+        (
+            varied(WATCHED, "tls.plaintext", {"because": "batch jobs", "until": "2099-01-01"}),
+            "redis.port: is missing: nodes know each other by it",
+        ),
         (varied(SHARED, "port", 60000), "redis.port: 60000: the cluster's bus is 10000 above: use at most 55535"),
     ],
 )
