@@ -174,6 +174,8 @@ create() {
 join() {
     for jo_node in $NODES; do
         [ -z "$(id_of "$jo_node")" ] || continue
+        [ "$(at_node "$jo_node" DBSIZE)" = 0 ] ||
+            fail "$jo_node has data of its own, from before it was lost: stop its server, remove $DATA there, and \`up\` again"
         must add-node "$jo_node:$PORT" "$SEED:$PORT"
     done
     wait_for "everybody knows everybody" agreed
@@ -250,6 +252,9 @@ leave_cluster() {
     who '!stays' 'id, address' | while read -r le_id le_address; do
         if at_node "$le_address" PING 2>/dev/null | grep -qx PONG; then
             must del-node "$SEED:$PORT" "$le_id"
+            # Its keys have moved away, or another node has them: a copy that grows old is of no use to anyone.
+            at_node "$le_address" FLUSHALL >/dev/null
+            at_node "$le_address" CLUSTER RESET HARD >/dev/null
         else
             for le_node in $NODES; do at_node "$le_node" CLUSTER FORGET "$le_id" >/dev/null; done
         fi
