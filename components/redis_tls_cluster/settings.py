@@ -283,7 +283,7 @@ class SentinelSettings(Settings):
         hosts: Hosts that watch, at least three; default the nodes' hosts.
         port: TLS port, default 26379.
         quorum: Sentinels that have to agree that the primary is gone; default their majority.
-        down_after_ms: Silence after which a node is taken to be gone, default 2000.
+        down_after_ms: Silence after which a node is gone, default 1500: more than its longest command takes.
         failover_timeout_ms: After which a failover is tried again, default 10000.
         parallel_syncs: Replicas that turn to a new primary at once, default 1.
     """
@@ -291,7 +291,7 @@ class SentinelSettings(Settings):
     hosts: tuple[str, ...] = ()
     port: Port = 26379
     quorum: int | None = Field(default=None, ge=1)
-    down_after_ms: Milliseconds = 2000
+    down_after_ms: Milliseconds = 1500
     failover_timeout_ms: Milliseconds = 10_000
     parallel_syncs: int = Field(default=1, ge=1)
 

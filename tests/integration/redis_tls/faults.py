@@ -23,7 +23,7 @@ CONFIGURATION: Final[dict[str, Any]] = {
     "nodes": [{"host": f"redis{number}"} for number in (1, 2, 3)],
 }
 _UNIT: Final = "redis-server"
-_SILENCE_S: Final = 0.5
+_SILENCE_S: Final = 0.5  # that a client waits for a Sentinel or a server on its own network
 _LIMIT_S: Final = 60.0
 _ALL_REPLICAS: Final = 2
 
@@ -33,7 +33,7 @@ def sentinel(stack: Stack) -> Any:
     known = stack.client.options() | {"username": "app", "password": stack.outputs["passwords"]["app"]}
     watchers = [(each.rpartition(":")[0], 26379) for each in stack.outputs["sentinels"]]
     untyped: Any = Sentinel
-    return untyped(watchers, sentinel_kwargs=known | {"socket_timeout": _SILENCE_S}, socket_timeout=1, **known)
+    return untyped(watchers, sentinel_kwargs=known | {"socket_timeout": _SILENCE_S}, socket_timeout=_SILENCE_S, **known)
 
 
 def primary(stack: Stack) -> str:
