@@ -138,6 +138,8 @@ in_order() { # addresses on standard input, in the order in which the group list
 agreed() { # everybody knows everybody who stays, and nobody is just changing
     for ag_node in $NODES; do
         ag_known=$(at_node "$ag_node" CLUSTER NODES 2>/dev/null) || { echo "$ag_node does not answer" && return 1; }
+        # A node that has just joined takes no keys for the first two seconds.
+        at_node "$ag_node" CLUSTER INFO | field cluster_state | grep -qx ok || { echo "$ag_node sees the cluster down" && return 1; }
         for ag_other in $NODES; do
             printf '%s\n' "$ag_known" | grep -v handshake | grep -qF " $ag_other:$PORT@" ||
                 { echo "$ag_node does not know $ag_other" && return 1; }
