@@ -1,4 +1,4 @@
-"""haproxy.cfg: sections, keywords and listeners (HAProxy's configuration manual, 2.2 and 4.2)."""
+"""haproxy.cfg: sections, keywords, listeners and health checks (HAProxy's configuration manual, 2.2, 4.2 and 5.2)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from policies.parsers.addresses import is_loopback, split_port
@@ -21,6 +22,7 @@ _ESCAPE: Final = re.compile(r"""\\(?:([ \\#'"$])|([tnr])|x([0-9A-Fa-f]{2}))""")
 _CONTROL: Final = {"t": "\t", "n": "\n", "r": "\r"}
 # "ipv4@", "quic6@", "stream+ipv4@": the family before an address (manual, 11.1).
 _FAMILY: Final = re.compile(r"^(?:(?:stream|dgram|mptcp)\+)?([a-z]+[46]?)@")
+_LOGIN: Final = re.compile(r"\s*(AUTH|HELLO\s.*\sAUTH)\s", re.IGNORECASE)
 _LOCAL_FAMILIES: Final = frozenset({"unix", "abns", "abnsz", "sockpair"})
 
 
@@ -86,6 +88,23 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """A health check that tells a server a password.
+
+    Attributes:
+        directive: The server's line.
+        reach: Who can read what is sent, unless it is encrypted.
+        tls: Whether it is.
+        verified: Whether the server has to show a certificate of an authority.
+    """
+
+    directive: Directive
+    reach: Reach
+    tls: bool
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """A parsed haproxy.cfg.
 
@@ -102,6 +121,15 @@ class Configuration:
         for section in self.sections:
             for directive, address in _addresses(section):
                 yield Listener(section, directive, address, _reach(address), "ssl" in directive.words[2:])
+
+    def logins(self) -> Iterator[Login]:
+        """Yield every server to which a health check logs in as Redis has it (`tcp-check send "AUTH …"`)."""
+        inherited: tuple[Directive, ...] = ()
+        for section in self.sections:
+            if section.kind == "defaults":
+                inherited = section.directives
+            elif section.kind in {"backend", "listen"}:
+                yield from _logins((*inherited, *section.directives))
 
 
 @lru_cache(maxsize=256)
@@ -184,3 +212,37 @@ def _reach(address: str) -> Reach:
     if rest.startswith("/") or (family and family[1] in _LOCAL_FAMILIES):
         return Reach.HOST
     return Reach.HOST if is_loopback(split_port(rest)[0]) else Reach.NETWORK
+
+
+def _logins(directives: tuple[Directive, ...]) -> Iterator[Login]:
+    """Judge a backend by its lines and those that it inherits; a server has the options of the lines above it."""
+    ways = list(_ways(directives))
+    options: tuple[str, ...] = ()
+    for directive in directives if ways else ():
+        if directive.words[0] == "default-server":
+            options += directive.words[1:]
+        elif directive.words[0] == "server" and len(directive.words) > 2:  # noqa: PLR2004 - name, address
+            own = (*options, *directive.words[3:])
+            if _last(own, "check", "no-check"):
+                encrypted = _last(own, "check-ssl", "no-check-ssl") or _last(own, "ssl", "no-ssl")
+                tls = all(way == "ssl" or (way == "default" and encrypted) for way in ways)
+                yield Login(directive, _reach(directive.words[2]), tls, _value(own, "verify") != "none")
+
+
+def _ways(directives: tuple[Directive, ...]) -> Iterator[str]:
+    """How each password is sent: `ssl`, `raw`, or `default` for what the server's options say."""
+    way = "default"
+    for directive in directives:
+        if directive.words[:2] == ("tcp-check", "connect"):
+            options = directive.words[2:]
+            way = "ssl" if "ssl" in options else "default" if "default" in options else "raw"
+        elif directive.words[0] == "tcp-check" and _LOGIN.match(" ".join(directive.words[2:3])):
+            yield way
+
+
+def _last(options: tuple[str, ...], yes: str, no: str) -> bool:
+    return next((word == yes for word in reversed(options) if word in (yes, no)), False)
+
+
+def _value(options: tuple[str, ...], keyword: str) -> str:
+    return next((value for word, value in reversed(list(pairwise(options))) if word == keyword), "")

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from policies.parsers import redis
+from policies.parsers import haproxy, redis
 from policies.parsers.addresses import is_loopback
+from policies.parsers.formats import Format, of_format
 from policies.rules.finding import Finding, HostFiles
 from policies.rules.redis_servers import servers
 
 RULES: Final = {
     "redis-port": "Redis and Valkey have `port 0` beside a tls-port, and no plaintext port beyond loopback",
     "redis-bus": "the bus (`tls-cluster`), replication and Sentinel (`tls-replication`) speak TLS beyond the host",
+    "haproxy-check": "health checks that send a password beyond loopback speak TLS, to servers that they verify",
 }
 
 
@@ -30,10 +32,11 @@ def excused(server: redis.Configuration, finding: Finding) -> Finding:
 
 
 def check(host: HostFiles) -> Iterator[Finding]:
-    """Find plaintext ports of Redis, Valkey and Sentinel."""
+    """Find plaintext ports of Redis, Valkey and Sentinel, and passwords that HAProxy sends in plaintext."""
     for server in servers(host):
         yield from _port(server)
         yield from _bus(server)
+    yield from _checks(host)
 
 
 def _port(server: redis.Configuration) -> Iterator[Finding]:
@@ -81,6 +84,25 @@ def _replicas(server: redis.Configuration) -> Iterator[Finding]:
     if group and server.encrypted and server.exposed and told:
         problem = "a node that becomes a replica asks its primary in plaintext"
         yield _finding("redis-bus", server, replication, problem, fix)
+
+
+def _checks(host: HostFiles) -> Iterator[Finding]:
+    for path, text in of_format(host.texts, Format.HAPROXY).items():
+        for login in haproxy.parse(text).logins():
+            if login.reach is haproxy.Reach.HOST or (login.tls and login.verified):
+                continue
+            problem = "the health check sends a password in plaintext where others may read it"
+            fix = "let it speak TLS (healthCheck.tls: true), or dial 127.0.0.1 through a tunnel"
+            if login.tls:
+                problem, fix = "the health check tells a password to whoever answers", "write 'verify required'"
+            yield Finding(
+                rule="haproxy-check",
+                path=path,
+                line=login.directive.line,
+                value=str(login.directive),
+                problem=problem,
+                fix=fix,
+            )
 
 
 def _finding(rule: str, server: redis.Configuration, setting: redis.Setting, problem: str, fix: str) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.policies.support import REDIS, found, role
+from tests.policies.support import HAPROXY, REDIS, found, role
 
 TLS = "tls-port 6379\n"
 
@@ -65,6 +65,48 @@ def test_bus(text: str, broken: bool) -> None:
 def test_sentinel_dials_as_replicas_do(text: str, broken: bool) -> None:
     findings = found("/etc/valkey/sentinel.conf", f"bind *\nport 0\ntls-port 26379\n{text}")
     assert any(finding.rule == "redis-bus" for finding in findings) is broken
+
+
+LOGIN = 'tcp-check send "AUTH checker \\"${PASSWORD}\\"\\r\\n"\n'
+TLS_CHECK = "default-server check-ssl crt check.pem ca-file ca.pem verify required\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "broken"),
+    [
+        (f"{LOGIN}server a 127.0.0.1:6379 check", False),
+        (f"{LOGIN}server a unix@/run/redis.sock check", False),
+        (f"{LOGIN}server a 10.0.0.5:6379", False),  # not checked
+        (f"{LOGIN}server a 10.0.0.5:6379 check", True),
+        (f"{LOGIN}server a redis1.example.com:6379 check", True),
+        (f"{LOGIN}server a 10.0.0.5:6379 check ssl ca-file ca.pem", False),
+        (f"{LOGIN}{TLS_CHECK}server a 10.0.0.5:6379 check", False),
+        (f"{LOGIN}{TLS_CHECK}server a 10.0.0.5:6379 check no-check-ssl", True),
+        (f"{LOGIN}{TLS_CHECK}server a 10.0.0.5:6379 check verify none", True),
+        (f"{LOGIN}server a 10.0.0.5:6379 check\n{TLS_CHECK}", True),  # too late for the server above
+        (f"tcp-check connect default\n{LOGIN}{TLS_CHECK}server a 10.0.0.5:6379 check", False),
+        (f"tcp-check connect\n{LOGIN}{TLS_CHECK}server a 10.0.0.5:6379 check", True),  # as it is written: plain
+        (f"tcp-check connect ssl\n{LOGIN}server a 10.0.0.5:6379 check", False),
+        (f"tcp-check connect ssl\n{LOGIN}tcp-check connect port 1\n{LOGIN}server a 10.0.0.5:6379 check", True),
+        ("tcp-check send HELLO\\ 3\\ AUTH\\ u\\ p\\r\\n\nserver a 10.0.0.5:6379 check", True),
+        ("tcp-check send PING\\r\\n\nserver a 10.0.0.5:6379 check", False),
+        ("server a 10.0.0.5:6379 check", False),
+    ],
+)
+def test_passwords_of_health_checks(lines: str, broken: bool) -> None:
+    findings = found(HAPROXY, f"backend b\n{lines}\n")
+    assert [finding.rule for finding in findings] == ["haproxy-check"] * broken
+
+
+def test_health_checks_have_what_the_defaults_say() -> None:
+    checked = f"{LOGIN}server a 10.0.0.5:6379\n"
+    assert found(HAPROXY, f"defaults\n{TLS_CHECK}default-server check\nbackend b\n{checked}") == []
+    findings = found(HAPROXY, f"defaults\ndefault-server check\nbackend b\n{checked}")
+    assert [str(finding) for finding in findings] == [
+        "/etc/haproxy/haproxy.cfg:5: `server a 10.0.0.5:6379`: the health check sends a password in plaintext where "
+        "others may read it. Fix: let it speak TLS (healthCheck.tls: true), or dial 127.0.0.1 through a tunnel. "
+        "[haproxy-check]"
+    ]
 
 
 def test_message() -> None:
