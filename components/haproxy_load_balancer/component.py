@@ -13,7 +13,14 @@ from components.errors import ConfigurationError
 from components.firewall import Flow
 from components.firewall.settings import ANY, shortened
 from components.haproxy_load_balancer import inspection, rendering
-from components.haproxy_load_balancer.rendering import CONFIGURATION, ENVIRONMENT, PEER_AUTHORITY, PEER_CERTIFICATE
+from components.haproxy_load_balancer.rendering import (
+    CHECK_AUTHORITY,
+    CHECK_CERTIFICATE,
+    CONFIGURATION,
+    ENVIRONMENT,
+    PEER_AUTHORITY,
+    PEER_CERTIFICATE,
+)
 from components.haproxy_load_balancer.settings import HaproxySettings
 from components.host import Check, Directory, Family, File, Host, Role, RoleSpec, Unit, Validation
 from components.inputs import combined
@@ -61,6 +68,8 @@ class HaproxyLoadBalancerArgs:
         peer_certificate: Certificate chain and private key in PEM, for server and client use (secret); where `peers`
             have TLS.
         peer_authority: Certificates of the authority that the peers trust, in PEM.
+        check_certificate: Certificate chain and private key in PEM, for client use (secret); where checks have TLS.
+        check_authority: Certificates of the authorities that checks trust, in PEM.
     """
 
     host: Host
@@ -69,6 +78,8 @@ class HaproxyLoadBalancerArgs:
     local_peer: str | None = None
     peer_certificate: pulumi.Input[str] | None = None
     peer_authority: pulumi.Input[str] | None = None
+    check_certificate: pulumi.Input[str] | None = None
+    check_authority: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together.
@@ -84,6 +95,10 @@ class HaproxyLoadBalancerArgs:
         for variable in self.passwords:
             if variable not in self.settings.passwords:
                 raise ConfigurationError("passwords", variable, "no health check asks for it: remove it")
+        for number in self.settings.checked_by_tls:
+            if self.check_certificate is None or self.check_authority is None:
+                path = f"backends[{number}].healthCheck.tls"
+                raise ConfigurationError(path, True, "give checkCertificate and checkAuthority")
         peers = self.settings.peers
         if peers is None:
             return
@@ -157,6 +172,8 @@ class HaproxyLoadBalancer(pulumi.ComponentResource):
             environment=_environment(text, args),
             peer_certificate=args.peer_certificate,
             peer_authority=args.peer_authority,
+            check_certificate=args.check_certificate,
+            check_authority=args.check_authority,
         )
         self.stats_socket, self.flows = profile.stats_socket, args.flows
         self.endpoints = {frontend.name: [bind.endpoint for bind in frontend.binds] for frontend in settings.frontends}
@@ -167,12 +184,16 @@ class HaproxyLoadBalancer(pulumi.ComponentResource):
 def _environment(text: str, args: HaproxyLoadBalancerArgs) -> pulumi.Input[str]:
     variables = sorted(args.passwords)
 
-    def render(certificate: str | None, authority: str | None, *values: str) -> str:
-        fingerprint = rendering.fingerprint(text, *values, certificate or "", authority or "")
-        return rendering.environment(dict(zip(variables, values, strict=True)), fingerprint=fingerprint)
+    certificates = (args.peer_certificate, args.peer_authority, args.check_certificate, args.check_authority)
 
-    passwords = (args.passwords[variable] for variable in variables)
-    return combined(render, args.peer_certificate, args.peer_authority, *passwords)
+    def render(*known: str | None) -> str:
+        parts = [each or "" for each in known]
+        values = parts[len(certificates) :]
+        return rendering.environment(
+            dict(zip(variables, values, strict=True)), fingerprint=rendering.fingerprint(text, *parts)
+        )
+
+    return combined(render, *certificates, *(args.passwords[variable] for variable in variables))
 
 
 def role_spec(
@@ -184,6 +205,8 @@ def role_spec(
     environment: pulumi.Input[str],
     peer_certificate: pulumi.Input[str] | None = None,
     peer_authority: pulumi.Input[str] | None = None,
+    check_certificate: pulumi.Input[str] | None = None,
+    check_authority: pulumi.Input[str] | None = None,
 ) -> RoleSpec:
     """Say what a load balancer puts on its host.
 
@@ -195,6 +218,8 @@ def role_spec(
         environment: The rendered environment.cfg (secret).
         peer_certificate: See `HaproxyLoadBalancerArgs`.
         peer_authority: See `HaproxyLoadBalancerArgs`.
+        check_certificate: See `HaproxyLoadBalancerArgs`.
+        check_authority: See `HaproxyLoadBalancerArgs`.
     """
     files = [
         File(path=CONFIGURATION, content=text),
@@ -204,6 +229,9 @@ def role_spec(
     if settings.peers and settings.peers.tls and peer_certificate is not None and peer_authority is not None:
         files.append(File(path=PEER_CERTIFICATE, content=peer_certificate, mode=0o600, secret=True))
         files.append(File(path=PEER_AUTHORITY, content=peer_authority))
+    if settings.checked_by_tls and check_certificate is not None and check_authority is not None:
+        files.append(File(path=CHECK_CERTIFICATE, content=check_certificate, mode=0o600, secret=True))
+        files.append(File(path=CHECK_AUTHORITY, content=check_authority))
     paths = [file.path for file in files]
     listeners = settings.listeners(local_peer)
     return RoleSpec(

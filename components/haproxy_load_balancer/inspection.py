@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from components.haproxy_load_balancer.rendering import CONFIGURATION, ENVIRONMENT, PEER_AUTHORITY, PEER_CERTIFICATE
+from components.haproxy_load_balancer.rendering import (
+    CHECK_AUTHORITY,
+    CHECK_CERTIFICATE,
+    CONFIGURATION,
+    ENVIRONMENT,
+    PEER_AUTHORITY,
+    PEER_CERTIFICATE,
+)
 from components.haproxy_load_balancer.settings import Listener
 from components.names import bracketed
 
+_CERTIFICATES: Final = (PEER_CERTIFICATE, PEER_AUTHORITY, CHECK_CERTIFICATE, CHECK_AUTHORITY)
 # ss's and ip's own names for "every address", and what it takes to have one.
 _EVERY_IPV4: Final = ("*", "0.0.0.0")  # noqa: S104 - to recognise them
 _EVERY_IPV6: Final = "::"
@@ -25,7 +33,7 @@ _CAN_BIND: Final = r"""can_bind() { # address as ss writes it ('' for all), port
 
 def accepted(paths: Sequence[str]) -> str:
     """HAProxy's own checker. The certificates that haproxy.cfg names are themselves still staged."""
-    certificates = [path for path in paths if path in (PEER_CERTIFICATE, PEER_AUTHORITY)]
+    certificates = [path for path in paths if path in _CERTIFICATES]
     if not certificates:
         return f"haproxy -c -f @{{{ENVIRONMENT}}} -f @{{{CONFIGURATION}}}"
     copy = "/run/sealed-data-tier/haproxy.cfg"

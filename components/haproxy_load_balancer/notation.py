@@ -18,6 +18,8 @@ _SIZE: Final = re.compile(r"[1-9]\d{0,8}[kmg]?")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _VARIABLE: Final = re.compile(r"(?!HAPROXY_)[A-Z][A-Z0-9_]{0,63}")
 _ACL_USER: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+_CERTIFICATE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+( [A-Za-z0-9_.-]+)*")
+_LONGEST_CERTIFICATE_NAME: Final = 253
 _LONGEST_REASON: Final = 200
 
 Item = TypeVar("Item")
@@ -84,6 +86,14 @@ def _server_address(text: str) -> str:
     return host_name(text)
 
 
+def _certificate_name(text: str) -> str:
+    if is_address(text):
+        raise ValueError(f"{text!r} is an address, and HAProxy compares names only: give a DNS name or the common name")
+    if _CERTIFICATE_NAME.fullmatch(text) and len(text) <= _LONGEST_CERTIFICATE_NAME:
+        return text
+    raise ValueError(f"{text!r} is no name of a certificate: use letters, digits, '-', '_', '.' and single spaces")
+
+
 def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text))
@@ -123,5 +133,7 @@ ServerAddress = Annotated[str, AfterValidator(_server_address)]
 Network = Annotated[str, AfterValidator(_network)]
 #: Why something is open, in one line.
 Reason = Annotated[str, AfterValidator(_reason)]
+#: A DNS name or the common name of a certificate.
+CertificateName = Annotated[str, AfterValidator(_certificate_name)]
 #: A user of Redis's ACL.
 AclUser = Annotated[str, AfterValidator(_acl_user)]

@@ -15,6 +15,8 @@ CONFIGURATION: Final = "/etc/haproxy/haproxy.cfg"
 ENVIRONMENT: Final = "/etc/haproxy/environment.cfg"
 PEER_CERTIFICATE: Final = "/etc/haproxy/peers.pem"
 PEER_AUTHORITY: Final = "/etc/haproxy/peers-ca.pem"
+CHECK_CERTIFICATE: Final = "/etc/haproxy/check.pem"
+CHECK_AUTHORITY: Final = "/etc/haproxy/check-ca.pem"
 
 _TEMPLATES: Final = Templates(__file__)
 _HELLO_DELAY: Final = "5s"  # a client has this long for its TLS ClientHello
@@ -32,7 +34,7 @@ def configuration(settings: HaproxySettings, *, stats_socket: str, local_peer: s
         local_peer: Name of this load balancer among the peers.
     """
     members = settings.peers.members if settings.peers else ()
-    identity = f"crt {PEER_CERTIFICATE} ca-file {PEER_AUTHORITY} verify required ssl-min-ver TLSv1.2"
+    identity = _identity(PEER_CERTIFICATE, PEER_AUTHORITY)
     return _TEMPLATES.render(
         "haproxy.cfg.j2",
         {
@@ -42,6 +44,7 @@ def configuration(settings: HaproxySettings, *, stats_socket: str, local_peer: s
             "local": next((member for member in members if member.name == local_peer), None),
             "peers_section": settings.peers.name if settings.peers else _OWN_TABLES,
             "peers_identity": f" ssl {identity}" if settings.peers and settings.peers.tls else "",
+            "check_identity": _identity(CHECK_CERTIFICATE, CHECK_AUTHORITY),
             "table_type": lambda backend: _table_type(settings, backend),
             "hello_delay": _HELLO_DELAY,
         },
@@ -79,6 +82,10 @@ def fingerprint(*parts: str) -> str:
     for part in parts:
         digest.update(f"{len(part)}:{part}".encode())
     return digest.hexdigest()[:16]
+
+
+def _identity(certificate: str, authority: str) -> str:
+    return f"crt {certificate} ca-file {authority} verify required ssl-min-ver TLSv1.2"
 
 
 def _quoted(password: str) -> str:

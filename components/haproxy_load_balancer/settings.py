@@ -14,6 +14,7 @@ from components.haproxy_load_balancer.notation import (
     AclUser,
     Address,
     BindAddress,
+    CertificateName,
     Name,
     Network,
     Reason,
@@ -228,6 +229,8 @@ class HealthCheck(Settings):
         without_password: Says that the servers ask for none, default false. One of the two is needed for `redis`.
         user: ACL user for AUTH; default: Redis's `default` user.
         role: `master`: only the server that INFO calls master is up, for replicas behind one address.
+        tls: Whether a `redis` check speaks TLS, default false: it shows `check_certificate`, and tells its password to
+            no server but one with a certificate of `check_authority` and with the name that it is to have.
     """
 
     protocol: Protocol = Protocol.TCP
@@ -235,13 +238,14 @@ class HealthCheck(Settings):
     without_password: bool = False
     user: AclUser | None = None
     role: Literal["master"] | None = None
+    tls: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> HealthCheck:
         problems: list[Problem] = []
         if self.protocol is Protocol.TCP:
             given = {"password": self.password, "withoutPassword": self.without_password}
-            given |= {"user": self.user, "role": self.role}
+            given |= {"user": self.user, "role": self.role, "tls": self.tls}
             problems += [
                 ((key,), "a tcp check sends nothing: remove it, or set protocol: redis") for key in given if given[key]
             ]
@@ -340,6 +344,8 @@ class Server(Settings):
         weight: Share of this server, 0 to 256; 0 drains it. Default: the backend's.
         backup: Whether it serves only while no other server is up, default false.
         disabled: Whether it is out of service and not checked, default false.
+        certificate_name: DNS name or common name that its certificate has to carry for a check with `tls`; HAProxy
+            compares names and never addresses. Default: `address` where that is a DNS name.
     """
 
     name: Name
@@ -348,6 +354,17 @@ class Server(Settings):
     weight: int | None = Field(default=None, ge=0, le=256)
     backup: bool = False
     disabled: bool = False
+    certificate_name: CertificateName | None = None
+
+    @property
+    def verified_name(self) -> str | None:
+        """`certificate_name` with its default."""
+        return self.certificate_name or (None if is_address(self.address) else self.address)
+
+    @property
+    def server_name(self) -> str | None:
+        """What a check asks for in its TLS ClientHello (SNI): the name, if that can be a DNS name."""
+        return self.verified_name if self.verified_name and " " not in self.verified_name else None
 
     @property
     def endpoint(self) -> str:
@@ -394,10 +411,21 @@ class Backend(Settings):
         if self.send_proxy and self.health_check.protocol is Protocol.REDIS:
             fix = "Redis and Valkey do not read the PROXY protocol: remove it"
             problems.append((("sendProxy",), f"{self.send_proxy!r}: {fix}"))
+        problems += self._certificate_names()
         if all(server.disabled for server in self.servers):
             problems.append((("servers",), "every server is disabled: leave one in service"))
         _refuse("Backend", problems)
         return self
+
+    def _certificate_names(self) -> Iterator[Problem]:
+        for number, server in enumerate(self.servers):
+            where = ("servers", number, "certificateName")
+            if not self.health_check.tls and server.certificate_name:
+                text = "no check looks at it: set healthCheck.tls: true, or remove it"
+                yield where, f"{server.certificate_name!r}: {text}"
+            elif self.health_check.tls and server.verified_name is None:
+                text = "needs a name, since HAProxy compares no addresses: give a DNS name or the common name"
+                yield where, f"the certificate of {server.endpoint!r} {text} that it has"
 
 
 class Peer(Settings):
@@ -499,6 +527,11 @@ class HaproxySettings(Settings):
     def passwords(self) -> frozenset[str]:
         """Variables whose values have to come as secrets."""
         return frozenset(each.health_check.password for each in self.backends if each.health_check.password)
+
+    @property
+    def checked_by_tls(self) -> tuple[int, ...]:
+        """Which backends are checked by TLS."""
+        return tuple(number for number, backend in enumerate(self.backends) if backend.health_check.tls)
 
     @property
     def sticky(self) -> bool:

@@ -19,7 +19,13 @@ pytestmark = pytest.mark.lab
 
 EXAMPLES: Final = 150
 _GOLDEN: Final = Path(__file__).parents[2] / "golden" / "haproxy"
-_PEERS: Final = "/root/stage-peers.pem"
+_IDENTITY: Final = "/root/stage-identity.pem"
+_IDENTITIES: Final = (
+    rendering.PEER_CERTIFICATE,
+    rendering.PEER_AUTHORITY,
+    rendering.CHECK_CERTIFICATE,
+    rendering.CHECK_AUTHORITY,
+)
 # Reads {name: [environment.cfg, haproxy.cfg]}, prints {name: what HAProxy says of what it refuses}.
 _CHECKER: Final = """
 import json, pathlib, subprocess, sys, tempfile
@@ -38,23 +44,39 @@ print(json.dumps(refused))
 """
 
 
-def check(host: LabHost, files: dict[str, list[str]]) -> dict[str, str]:
+def check(host: LabHost, files: dict[str, list[str]], *, other_key: bool = False) -> dict[str, str]:
     host.run("cat >/root/stage-check.py", stdin=_CHECKER)
-    chain, key = Authority().issue("lb.example.com")
-    host.run(f"umask 077; cat >{_PEERS}", stdin=chain + key)
-    for path in (rendering.PEER_CERTIFICATE, rendering.PEER_AUTHORITY):
-        files = {name: [text.replace(path, _PEERS) for text in texts] for name, texts in files.items()}
+    authority = Authority()
+    chain, key = authority.issue("lb.example.com")
+    if other_key:
+        _, key = authority.issue("lb.example.com")
+    host.run(f"umask 077; cat >{_IDENTITY}", stdin=chain + key)
+    for path in _IDENTITIES:
+        files = {name: [text.replace(path, _IDENTITY) for text in texts] for name, texts in files.items()}
     done = host.run("PYTHONUTF8=1 python3 /root/stage-check.py", stdin=json.dumps(files), timeout=300)
     refused: dict[str, str] = json.loads(done.stdout)
     return refused
 
 
-def test_golden_files(load_balancers: tuple[LabHost, LabHost]) -> None:
-    passwords = {"CACHE_SERVICE_PASSWORD": "x" * 512, "VALKEY_PASSWORD": "'\"\\ $%\n\xe4" * 64}
+def golden_files() -> dict[str, list[str]]:
+    passwords = {
+        "CACHE_SERVICE_PASSWORD": "x" * 512,
+        "ORDERS_PASSWORD": "x" * 64,
+        "VALKEY_PASSWORD": "'\"\\ $%\n\xe4" * 64,
+    }
     environment = rendering.environment(passwords, fingerprint="0123456789abcdef")
-    files = {path.stem: [environment, path.read_text()] for path in _GOLDEN.glob("*.cfg")}
-    assert len(files) >= 3
+    return {path.stem: [environment, path.read_text()] for path in _GOLDEN.glob("*.cfg")}
+
+
+def test_golden_files(load_balancers: tuple[LabHost, LabHost]) -> None:
+    files = golden_files()
+    assert len(files) >= 4
     assert check(load_balancers[1], files) == {}
+
+
+def test_a_certificate_with_another_key_is_refused(load_balancers: tuple[LabHost, LabHost]) -> None:
+    refused = check(load_balancers[1], golden_files(), other_key=True)
+    assert set(refused) == {"pair", "redis-tls"}
 
 
 def test_whatever_the_settings_allow(load_balancers: tuple[LabHost, LabHost]) -> None:

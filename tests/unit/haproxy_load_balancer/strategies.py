@@ -19,6 +19,7 @@ sizes = st.builds("{}{}".format, st.integers(1, 500), st.sampled_from(["", "k"])
 ports = st.integers(1, 65535)
 variables = st.from_regex(r"\A[A-Z][A-Z0-9_]{0,30}\Z").filter(lambda text: not text.startswith("HAPROXY_"))
 reasons = st.text(min_size=1, max_size=60).filter(lambda text: bool(text.strip()) and text.isprintable())
+certificate_names = st.from_regex(r"\A[a-z][a-z0-9.-]{0,30}( [a-z0-9.-]{1,20})?\Z")
 ipv4 = st.ip_addresses(v=4, network="198.51.100.0/24").map(str)
 ipv6 = st.ip_addresses(v=6, network="2001:db8::/64").map(str)
 loopback = st.sampled_from(["127.0.0.1", "127.0.0.2", "::1"])
@@ -71,7 +72,7 @@ def health_checks(draw: st.DrawFn) -> dict[str, Any]:
         data |= {"password": draw(variables), **draw(optional(user=st.from_regex(r"\A[A-Za-z0-9_.@-]{1,20}\Z")))}
     else:
         data["withoutPassword"] = True
-    return data | draw(optional(role=st.just("master")))
+    return data | draw(optional(role=st.just("master"), tls=st.booleans()))
 
 
 @st.composite
@@ -83,6 +84,9 @@ def backends(draw: st.DrawFn, name: str, sees_clients: bool) -> dict[str, Any]:
         server = {"name": label, "address": draw(host), "port": 40_000 + number}
         servers.append(server | draw(optional(weight=st.integers(0, 256), backup=st.booleans())))
     check = draw(health_checks())
+    if check.get("tls"):
+        for server in servers:
+            server["certificateName"] = draw(certificate_names)
     data = {"name": name, "servers": servers, "healthCheck": check, "defaultServer": draw(default_servers)}
     if sees_clients:
         data |= draw(

@@ -15,7 +15,14 @@ import yaml
 from components.errors import ConfigurationError
 from components.firewall import Flow
 from components.haproxy_load_balancer import HaproxyLoadBalancer, HaproxyLoadBalancerArgs, HaproxySettings
-from components.haproxy_load_balancer.rendering import CONFIGURATION, ENVIRONMENT, PEER_AUTHORITY, PEER_CERTIFICATE
+from components.haproxy_load_balancer.rendering import (
+    CHECK_AUTHORITY,
+    CHECK_CERTIFICATE,
+    CONFIGURATION,
+    ENVIRONMENT,
+    PEER_AUTHORITY,
+    PEER_CERTIFICATE,
+)
 from components.host import Family
 from components.settings import load
 from tests.unit.ssh_tunnel_host.registered import STACK, Registered, host, register, revealed
@@ -129,6 +136,45 @@ def test_certificates_are_files_of_their_own_and_are_checked_where_they_are_stag
     for path in (PEER_CERTIFICATE, PEER_AUTHORITY):
         assert f"@{{{path}}}" in reviewed["validations"]["haproxy -c"]
     assert "listens on 192.0.2.2:10000" in reviewed["checks"]
+
+
+def redis_tls(**arguments: Any) -> dict[str, Registered]:
+    def program() -> None:
+        settings, passwords = golden("redis-tls"), {"ORDERS_PASSWORD": pulumi.Output.secret(PASSWORD)}
+        HaproxyLoadBalancer(
+            "orders",
+            HaproxyLoadBalancerArgs(host=host("lb1"), settings=settings, passwords=passwords, **arguments),
+        )
+
+    return register(program)
+
+
+def test_checks_by_tls_have_certificates_of_their_own() -> None:
+    found = redis_tls(check_certificate=pulumi.Output.secret("chain and key"), check_authority="authority")
+    reviewed = found["orders-haproxy"].inputs
+    assert reviewed["secretFiles"] == [ENVIRONMENT, CHECK_CERTIFICATE]
+    assert reviewed["modes"][CHECK_CERTIFICATE] == "0600 root:root"
+    assert reviewed["files"][CHECK_AUTHORITY] == "authority"
+    for path in (CHECK_CERTIFICATE, CHECK_AUTHORITY):
+        assert f"@{{{path}}}" in reviewed["validations"]["haproxy -c"]
+    assert "chain and key" in sent(found["lb1-haproxy"]).values()
+
+
+def test_another_certificate_of_checks_is_another_fingerprint() -> None:
+    described = {
+        line
+        for certificate in ("one", "another")
+        for text in sent(redis_tls(check_certificate=certificate, check_authority="a")["lb1-haproxy"]).values()
+        for line in text.split("\n")
+    }
+    assert sum(line.startswith("    description ") for line in described) == 2
+
+
+def test_checks_by_tls_need_certificates() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        redis_tls(check_certificate="chain and key")
+    said = "backends[0].healthCheck.tls: True cannot be used: give checkCertificate and checkAuthority"
+    assert str(refused.value) == said
 
 
 def test_flows_are_what_others_need_of_the_host() -> None:

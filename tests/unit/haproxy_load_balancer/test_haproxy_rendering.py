@@ -114,6 +114,14 @@ def test_whatever_is_accepted_reads_back(data: dict[str, Any]) -> None:
     for backend in model.backends:
         lines = [each.words for each in sections["backend", backend.name].directives if each.words[0] == "server"]
         assert [words[1:3] for words in lines] == [(server.name, server.endpoint) for server in backend.servers]
+    logins = [(login.directive.words[1], login.tls, login.verified) for login in parsed.logins()]
+    expected = [
+        (server.name, each.health_check.tls)
+        for each in model.backends
+        for server in each.servers
+        if each.health_check.password
+    ]
+    assert logins == [(name, tls, True) for name, tls in expected]
     peers = [listener for listener in parsed.listeners() if listener.section.kind == "peers"]
     if model.peers:
         assert [listener.tls for listener in peers] == [True]

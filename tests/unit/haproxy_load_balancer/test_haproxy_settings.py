@@ -200,6 +200,26 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
         {"protocol": "redis", "password": "P", "user": 'a" "'},
         "backends[0].healthCheck.user: ",
     ),
+    "a tcp check by TLS": (
+        "backends.0.healthCheck",
+        {"tls": True},
+        "backends[0].healthCheck.tls: a tcp check sends nothing: remove it, or set protocol: redis",
+    ),
+    "a name that no check looks at": (
+        "backends.0.servers.1.certificateName",
+        "worker2.example.com",
+        "backends[0].servers[1].certificateName: 'worker2.example.com': no check looks at it: set healthCheck.tls",
+    ),
+    "a certificate with an address": (
+        "backends.0.servers.1.certificateName",
+        "192.0.2.1",
+        "backends[0].servers[1].certificateName: '192.0.2.1' is an address, and HAProxy compares names only: give",
+    ),
+    "a certificate with a quote": (
+        "backends.0.servers.1.certificateName",
+        'a" verify none "',
+        "backends[0].servers[1].certificateName: 'a\" verify none \"' is no name of a certificate: use letters",
+    ),
     "PROXY protocol to redis": (
         "backends.0",
         {**GOOD["backends"][0], "sendProxy": "v2", "healthCheck": {"protocol": "redis", "password": "P"}},
@@ -241,6 +261,7 @@ def test_refused_with_path_value_and_fix(path: str, value: Any, said: str) -> No
         ("backends.0.servers.0.address", "192.0.2.1"),
         ("backends.0.healthCheck", {"protocol": "redis", "password": "P"}),
         ("backends.0.healthCheck", {"protocol": "redis", "password": "P", "user": "u"}),
+        ("backends.0.servers.0.certificateName", "worker1.example.com"),
         ("backends.0.stick", {"size": "1k"}),
     ],
 )
@@ -254,6 +275,20 @@ def test_nothing_brings_a_line_break_along(path: str, value: Any) -> None:
         return f"{value}\n"
 
     assert any("\\n" in problem for problem in problems(changed(path, broken(value))))
+
+
+def test_a_check_by_tls_knows_whom_it_asks() -> None:
+    data = changed("backends.0.healthCheck", {"protocol": "redis", "password": "P", "tls": True})
+    servers = data["backends"][0]["servers"]
+    servers[0]["address"] = "worker1.example.com"
+    assert problems(data) == [
+        "haproxy.backends[0].servers[1].certificateName: the certificate of '127.0.0.1:30380' needs a name, since "
+        "HAProxy compares no addresses: give a DNS name or the common name that it has"
+    ]
+    servers[1]["certificateName"] = "orders redis2"
+    backend = load(HaproxySettings, data, "haproxy").backends[0]
+    assert [server.verified_name for server in backend.servers] == ["worker1.example.com", "orders redis2"]
+    assert [server.server_name for server in backend.servers] == ["worker1.example.com", None]
 
 
 def sticky(**more: Any) -> dict[str, Any]:
