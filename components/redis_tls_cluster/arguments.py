@@ -11,8 +11,10 @@ from components.certificates import Authority
 from components.errors import ConfigurationError
 from components.firewall import Flow
 from components.firewall.settings import ANY
+from components.haproxy_load_balancer import Backend
 from components.host import Family, Host
 from components.names import is_address
+from components.redis_tls_cluster import balancing
 from components.redis_tls_cluster.settings import RedisTlsSettings, Topology
 
 
@@ -66,6 +68,19 @@ class RedisTlsClusterArgs:
         """Return the address that a member of the group on this host binds."""
         node = next((each for each in self.settings.nodes if each.host == host), None)
         return str(node.address) if node and node.address else self.hosts[host].dialled
+
+    def primary_backend(self, *, user: str, password: str) -> Backend:
+        """Return a backend of HAProxy that leads to the group's primary, and follows it.
+
+        Args:
+            user: Account with which health checks log in; `+ping` and `+info` are all that it needs.
+            password: Variable of its password, as in a backend's `healthCheck`.
+
+        Raises:
+            ConfigurationError: Where the group has no primary that moves, no such account, or no addresses yet.
+        """
+        addresses = [self.address(node.host) for node in self.settings.nodes]
+        return balancing.primary_backend(self.settings, addresses, user=user, password=password)
 
     def flows(self, host: str) -> list[Flow]:
         """Return what a member of the group on this host needs of its firewall."""

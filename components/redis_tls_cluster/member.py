@@ -77,7 +77,7 @@ class Member:
             f"{name}-{host}",
             CertificateArgs(
                 authority=args.authority,
-                common_name=f"{self.settings.name} {host}",
+                common_name=self.settings.common_name(host),
                 names=self.names,
                 settings=self.settings.certificates,
             ),

@@ -400,6 +400,10 @@ class RedisTlsSettings(Settings):
         """`data_directory` with its default."""
         return self.data_directory or f"/var/lib/{self.flavour}-tls"
 
+    def common_name(self, host: str) -> str:
+        """Return the common name of a member's certificate, which no other one has."""
+        return f"{self.name} {host}"
+
     @model_validator(mode="after")
     def _fits_together(self) -> RedisTlsSettings:
         refuse([*self._nodes(), *self._users(), *self._ports(), *self._safe(), *self._group()])
