@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.integration.support import ROOT
 from tests.policies.support import HAPROXY, REDIS, found, role
 
 TLS = "tls-port 6379\n"
@@ -107,6 +110,13 @@ def test_health_checks_have_what_the_defaults_say() -> None:
         "others may read it. Fix: let it speak TLS (healthCheck.tls: true), or dial 127.0.0.1 through a tunnel. "
         "[haproxy-check]"
     ]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests" / "golden" / "haproxy").glob("*.cfg")), ids=lambda path: path.stem
+)
+def test_what_load_balancers_have_is_exposed_at_most(path: Path) -> None:
+    assert {finding.rule for finding in found(HAPROXY, path.read_text())} <= {"haproxy-bind"}
 
 
 def test_message() -> None:
