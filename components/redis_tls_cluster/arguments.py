@@ -80,7 +80,7 @@ class RedisTlsClusterArgs:
             ConfigurationError: Where the group has no primary that moves, no such account, or no addresses yet.
         """
         addresses = [self.address(node.host) for node in self.settings.nodes]
-        return balancing.primary_backend(self.settings, addresses, user=user, password=password)
+        return balancing.primary_backend(self.settings, addresses, user=user, password=password, path=self._path)
 
     def flows(self, host: str) -> list[Flow]:
         """Return what a member of the group on this host needs of its firewall."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pulumi
@@ -24,7 +24,12 @@ _FOLLOWS: Final = DefaultServer(
 
 
 def primary_backend(
-    settings: RedisTlsSettings, addresses: Sequence[pulumi.Input[str]], *, user: str, password: str
+    settings: RedisTlsSettings,
+    addresses: Sequence[pulumi.Input[str]],
+    *,
+    user: str,
+    password: str,
+    path: Callable[[str], str],
 ) -> Backend:
     """Return a backend of HAProxy that leads to the primary; see `RedisTlsClusterArgs.primary_backend`.
 
@@ -33,19 +38,21 @@ def primary_backend(
         addresses: Of its nodes, in their order.
         user: Account with which health checks log in.
         password: Variable of its password.
+        path: Makes the whole property path of one below the settings.
 
     Raises:
         ConfigurationError: Where the group has no primary that moves, no such account, or no addresses yet.
     """
     if settings.topology is not Topology.SENTINEL:
-        raise ConfigurationError("topology", settings.topology.value, "only with sentinel there is a primary to follow")
+        fix = "only with sentinel there is a primary to follow"
+        raise ConfigurationError(path("topology"), settings.topology.value, fix)
     if user not in (account.name for account in settings.users):
-        raise ConfigurationError("users", user, f"list {{name: {user}, rules: ['+ping', '+info']}}")
+        raise ConfigurationError(path("users"), user, f"list {{name: {user}, rules: ['+ping', '+info']}}")
     servers: list[Server] = []
     for at, (node, address) in enumerate(zip(settings.nodes, addresses, strict=True)):
         if not isinstance(address, str) or not is_address(address):
             fix = "HAProxy's configuration names it before the host is there: give nodes[].address"
-            raise ConfigurationError(f"nodes[{at}].address", None, fix)
+            raise ConfigurationError(path(f"nodes[{at}].address"), None, fix)
         name = settings.common_name(node.host)
         servers.append(Server(name=node.host, address=address, port=settings.tls_port, certificate_name=name))
     return Backend(
