@@ -65,6 +65,7 @@ class _Asked:
     """A request, and what became of it. A value that is not there fails when it is asked for, not before."""
 
     name: str
+    stack: str
     found: pulumi.Output[_Found]
 
     @cached_property
@@ -76,7 +77,7 @@ class _Asked:
                 return found.certificate
             if pulumi.runtime.is_dry_run():
                 return cast("str", pulumi.UNKNOWN)
-            raise UnsignedError(found.problem)
+            raise UnsignedError(f"{found.problem}\n{_next(self.stack)}")
 
         return self.found.apply(require)
 
@@ -176,7 +177,8 @@ class SharedAuthority(pulumi.ComponentResource):
             )
             return self._look_up(name, asked, answer)
 
-        asked = _Asked(name=name, found=pulumi.Output.all(self._answer, _public(request)).apply(find))
+        found = pulumi.Output.all(self._answer, _public(request)).apply(find)
+        asked = _Asked(name=name, stack=self.settings.stack, found=found)
         self._asked.append(asked)
         return asked
 
@@ -203,7 +205,7 @@ class SharedAuthority(pulumi.ComponentResource):
             problems = [each.problem for each in found if each and each.problem]
         if not problems:
             return
-        text = "\n".join([*problems, f"Run `pulumi up` of {self.settings.stack}, then this one again."])
+        text = "\n".join([*problems, _next(self.settings.stack)])
         if not pulumi.runtime.is_dry_run():
             raise UnsignedError(text)
         pulumi.log.warn(text, self)
@@ -341,6 +343,10 @@ class RegionCertificates(pulumi.ComponentResource):
             leaf = self._args.authority.sign(f"{region}-{name}", request.request, request.usage, settings, self._here)
             certificates[name] = _public(leaf.cert_pem)
         return {"certificates": certificates}
+
+
+def _next(stack: str) -> str:
+    return f"Run `pulumi up` of {stack}, then this one again."
 
 
 def _public(value: pulumi.Input[str]) -> pulumi.Output[str]:

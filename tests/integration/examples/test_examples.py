@@ -12,22 +12,62 @@ from tests.integration.support import ROOT, Project
 pytestmark = pytest.mark.engine
 
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/Pulumi.yaml"))
+SECRETS = {"cache_service": {"password": "only-for-this-test"}}
+POLICIES = ("--policy-pack", str(ROOT / "policies"))
+
+
+def copied(example: Path, place: Path) -> Path:
+    """A copy of an example that finds its environment where the example does."""
+    here = place / "examples" / example.name
+    shutil.copytree(example, here, ignore=shutil.ignore_patterns("__pycache__"))
+    (place / ".venv").symlink_to(ROOT / ".venv")
+    (place / "state").mkdir()
+    return here
+
+
+def stack(directory: Path, place: Path, name: str = "test") -> Project:
+    """A new stack of a project, in the back end of all stacks of this place."""
+    environment = {
+        "PULUMI_BACKEND_URL": f"file://{place}/state",
+        "PULUMI_CONFIG_PASSPHRASE": "only for this test",
+        "PULUMI_OPTION_STACK": name,
+    }
+    project = Project(directory, environment)
+    project.pulumi("stack", "init")
+    return project
+
+
+def previewed(project: Project) -> str:
+    """What a preview under the policies says; they let it pass."""
+    text = project.pulumi("preview", "--diff", *POLICIES).text
+    assert "[mandatory]" not in text
+    return text
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_preview_under_the_policies(example: Path, tmp_path: Path) -> None:
-    here = tmp_path / "examples" / example.name
-    shutil.copytree(example, here)
-    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
-    (tmp_path / "state").mkdir()
-    environment = {
-        "PULUMI_BACKEND_URL": f"file://{tmp_path}/state",
-        "PULUMI_CONFIG_PASSPHRASE": "only for this test",
-        "PULUMI_OPTION_STACK": "test",
-    }
-    project = Project(here, environment)
-    project.pulumi("stack", "init")
-    project.pulumi("config", "set", "--secret", "password", "only-for-this-test")
-    outcome = project.pulumi("preview", "--diff", "--policy-pack", str(ROOT / "policies"))
-    assert "[mandatory]" not in outcome.text
-    assert "only-for-this-test" not in outcome.text
+    project = stack(copied(example, tmp_path), tmp_path)
+    secrets = SECRETS.get(example.name, {})
+    for key, value in secrets.items():
+        project.pulumi("config", "set", "--secret", key, value)
+    text = previewed(project)
+    assert not [value for value in secrets.values() if value in text]
+
+
+def test_regions_ask_the_root_signs_and_regions_go_on(tmp_path: Path) -> None:
+    here = copied(ROOT / "examples" / "redis-multi-region", tmp_path)
+    root = stack(here / "root", tmp_path, "production")
+    regions = [stack(here / "region", tmp_path, name) for name in ("eu", "us")]
+    previewed(root)
+    root.up(*POLICIES)
+    for region in regions:
+        previewed(region)
+    # Nobody has the addresses of its hosts; what it asks for is there before it dials them.
+    asked = regions[0].up(*POLICIES, check=False)
+    assert "Run `pulumi up` of organization/redis-root/production, then this one again." in asked.text
+    root.up(*POLICIES)
+    assert "has not signed it yet" not in previewed(regions[0])
+    issued = root.outputs()["signedCertificates"]
+    assert len(issued["eu"]["certificates"]) == 4
+    assert not issued["us"]["certificates"]
+    root.destroy()
