@@ -108,7 +108,7 @@ test: lint lab ## Everything, on real hosts.
 	$(VENV)/bin/pytest tests
 
 .PHONY: bench
-bench: lab ## Measure against Ansible, pyinfra and the bare engine; writes build/benchmarks.json.
+bench: lab ## Measure against Ansible, pyinfra, the bare engine and plaintext; writes build/benchmarks.json.
 	$(VENV)/bin/pytest tests/benchmarks --run-benchmarks
 
 .PHONY: campaign

@@ -1,1 +1,1 @@
-"""`make bench`: the same end state by this project, by Ansible and by pyinfra, and previews of up to 1,000 hosts."""
+"""`make bench`: one end state by this project, Ansible and pyinfra; previews of up to 1,000 hosts; what TLS costs."""

@@ -10,7 +10,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,8 @@ from typing import Final
 _LIMIT_S: Final = 900
 _SAMPLE_S: Final = 0.2
 _SHOWN_LINES: Final = 40
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_MIB: Final = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
@@ -103,6 +106,48 @@ def run(command: Sequence[str | Path], *, directory: Path, environment: Mapping[
     shown = "\n".join(text.splitlines()[-_SHOWN_LINES:])
     assert code == 0, f"{' '.join(map(str, command))} ended with {code}:\n{shown}"
     return Run(started=started, seconds=seconds, peak_mib=peak, text=text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Who took how much of the processors during a while.
+
+    Attributes:
+        own: Seconds that the containers took.
+        others: What everybody else took, the hypervisor included, as a share of all that there was.
+    """
+
+    own: float
+    others: float
+
+
+class Processors:
+    """Watches how much of the processors some containers take, and how much everybody else does.
+
+    Args:
+        containers: Their names.
+    """
+
+    def __init__(self, containers: Sequence[str]) -> None:
+        inspect = ["docker", "inspect", "--format", "{{.Id}}", *containers]
+        numbers = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.split()
+        found = [path for number in numbers for path in _CGROUPS.glob(f"**/*{number}*/cpu.stat")]
+        self._accounts = [path for path in found if "usage_usec " in path.read_text()]
+
+    @contextmanager
+    def watched(self) -> Iterator[list[Share]]:
+        """Watch them during the block; afterwards the list has the result."""
+        shares: list[Share] = []
+        had, busy, own = self._now()
+        yield shares
+        had, busy, own = (after - before for after, before in zip(self._now(), (had, busy, own), strict=True))
+        shares.append(Share(own=own, others=max(0.0, (busy - own) / had)))
+
+    def _now(self) -> tuple[float, float, float]:
+        # proc_stat(5): user nice system idle iowait irq softirq steal.
+        ticks = [int(word) / _TICKS for word in Path("/proc/stat").read_text().split(maxsplit=9)[1:9]]
+        own = sum(int(path.read_text().split()[1]) for path in self._accounts) / 1e6
+        return sum(ticks), sum(ticks) - ticks[3] - ticks[4], own
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tests.benchmarks.measure import Sample
 
-_UNITS: Final = {"s": 2, "MiB": 0, "": 2}
+_UNITS: Final = {"s": 2, "MiB": 0, "1/s": 0, "µs": 2, "": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +42,29 @@ class Report:
     Attributes:
         rows: The comparisons.
         aims: Greatest ratio wished for, by name and peer; printed beside the ratio, never asserted.
+        floors: Least ratio wished for, likewise.
     """
 
     rows: list[Row] = field(default_factory=list)
     aims: dict[tuple[str, str], float] = field(default_factory=dict)
+    floors: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def compare(
-        self, name: str, ours: Sample, peer: str, theirs: Sample, *, unit: str = "s", aim: float | None = None
+        self,
+        name: str,
+        ours: Sample,
+        peer: str,
+        theirs: Sample,
+        *,
+        unit: str = "s",
+        aim: float | None = None,
+        floor: float | None = None,
     ) -> None:
         """Add one comparison.
 
         Args:
             aim: Greatest ratio wished for.
+            floor: Least ratio wished for.
         """
         row = Row(
             name=name,
@@ -68,6 +79,8 @@ class Report:
         self.rows.append(row)
         if aim is not None:
             self.aims[name, peer] = aim
+        if floor is not None:
+            self.floors[name, peer] = floor
 
     def write(self, path: Path) -> None:
         """Write the machine-readable results."""
@@ -82,11 +95,10 @@ class Report:
         for column in ("ours", "(min-max)", "peer's", "(min-max)", "ratio", "aim", "runs"):
             table.add_column(column, justify="right")
         for row in self.rows:
-            aim = self.aims.get((row.name, row.peer))
             digits = _UNITS[row.unit]
             ours, theirs = (f"{value:,.{digits}f} {row.unit}".strip() for value in (row.ours, row.peer_value))
             ranges = [f"{low:,.{digits}f}-{high:,.{digits}f}" for low, high in row.spread.values()]
-            verdict = "" if aim is None else f"{'≤' if row.ratio <= aim else 'MISSED'} {aim}"
+            verdict = self._verdict(row)
             table.add_row(
                 row.name, row.peer, ours, ranges[0], theirs, ranges[1], f"{row.ratio:.2f}", verdict, str(row.runs)
             )
@@ -94,6 +106,12 @@ class Report:
         with console.capture() as captured:
             console.print(table)
         return captured.get()
+
+    def _verdict(self, row: Row) -> str:
+        aim, floor = self.aims.get((row.name, row.peer)), self.floors.get((row.name, row.peer))
+        if aim is not None:
+            return f"{'≤' if row.ratio <= aim else 'MISSED'} {aim}"
+        return "" if floor is None else f"{'≥' if row.ratio >= floor else 'MISSED'} {floor}"
 
 
 def machine() -> str:
