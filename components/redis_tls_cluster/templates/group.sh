@@ -249,13 +249,19 @@ is_master() { # id
     among "$(who "id == \"$1\"" address)" $sp_masters
 }
 
+no_rewrite() { # address
+    ! at_node "$1" INFO persistence | grep -q '^aof_rewrite_[a-z_]*:1' || { echo "it still writes" && return 1; }
+}
 leave_cluster() {
     [ -z "$(who 'slots && !stays' address)" ] || fail "slots are left on $(who 'slots && !stays' address | tr '\n' ' ')"
     who '!stays' 'id, address' | while read -r le_id le_address; do
         if at_node "$le_address" PING 2>/dev/null | grep -qx PONG; then
             must del-node "$SEED:$PORT" "$le_id"
-            # Its keys have moved away, or another node has them: a copy that grows old is of no use to anyone.
-            at_node "$le_address" FLUSHALL >/dev/null
+            # Its keys have moved away, or another node has them: a copy that grows old is of no use to anyone. A rewrite of
+            # the append-only file that began before would bring them back.
+            wait_for "$le_address has written its append-only file anew" no_rewrite "$le_address"
+            le_answer=$(at_node "$le_address" FLUSHALL)
+            [ "$le_answer" = OK ] || fail "$le_address cannot be emptied: $le_answer"
             at_node "$le_address" CLUSTER RESET HARD >/dev/null
         else
             for le_node in $NODES; do at_node "$le_node" CLUSTER FORGET "$le_id" >/dev/null; done
