@@ -31,7 +31,8 @@ _SENTINEL_RULES: Final = (
 _MANAGER_RULES: Final = "+ping +info +role +config +acl +client +replicaof +wait"
 # redis-cli --cluster moves slots by MIGRATE, and looks at nodes by these.
 _CLUSTER_RULES: Final = (
-    " ~* +cluster +migrate +restore-asking +restore +dump +del +select +flushall|async +readonly +dbsize"
+    " ~* +cluster +migrate +restore-asking +restore +dump +del +select +readonly +dbsize +flushall "
+    "+function|dump +function|list +function|restore"
 )
 # On a Sentinel: other Sentinels, who administers, and who looks for the primary.
 _PEER_RULES: Final = "allchannels +ping +publish +subscribe +hello +client|setname +sentinel|is-master-down-by-addr"
