@@ -145,7 +145,11 @@ agreed() { # everybody knows everybody who stays, and nobody is just changing
                 { echo "$ag_node does not know $ag_other" && return 1; }
         done
     done
-    manage check "$SEED:$PORT" 2>&1 | grep -q '^\[OK\] All nodes agree' || { manage check "$SEED:$PORT" 2>&1 | tail -n 5 && return 1; }
+    one_mind
+}
+one_mind() { # of those who are in it so far
+    om_says=$(manage check "$SEED:$PORT" 2>&1) || :
+    printf '%s\n' "$om_says" | grep -q '^\[OK\] All nodes agree' || { printf '%s\n' "$om_says" | tail -n 5 && return 1; }
 }
 well() {
     for we_node in $NODES; do
@@ -178,6 +182,7 @@ join() {
         [ -z "$(id_of "$jo_node")" ] || continue
         [ "$(at_node "$jo_node" DBSIZE)" = 0 ] ||
             fail "$jo_node has data of its own, from before it was lost: stop its server, remove $DATA there, and \`up\` again"
+        wait_for "the nodes agree" one_mind
         must add-node "$jo_node:$PORT" "$SEED:$PORT"
     done
     wait_for "everybody knows everybody" agreed
