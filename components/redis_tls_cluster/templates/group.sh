@@ -147,6 +147,10 @@ agreed() { # everybody knows everybody who stays, and nobody is just changing
     done
     one_mind
 }
+taken_in() { # address: the next one can be added only when all who are known agree
+    [ -n "$(who "address == \"$1\" && flags !~ /handshake/" id)" ] || { echo "$1 is not known yet" && return 1; }
+    one_mind
+}
 one_mind() { # of those who are in it so far
     om_says=$(manage check "$SEED:$PORT" 2>&1) || :
     printf '%s\n' "$om_says" | grep -q '^\[OK\] All nodes agree' || { printf '%s\n' "$om_says" | tail -n 5 && return 1; }
@@ -182,8 +186,8 @@ join() {
         [ -z "$(id_of "$jo_node")" ] || continue
         [ "$(at_node "$jo_node" DBSIZE)" = 0 ] ||
             fail "$jo_node has data of its own, from before it was lost: stop its server, remove $DATA there, and \`up\` again"
-        wait_for "the nodes agree" one_mind
         must add-node "$jo_node:$PORT" "$SEED:$PORT"
+        wait_for "$jo_node is taken in" taken_in "$jo_node"
     done
     wait_for "everybody knows everybody" agreed
 }
