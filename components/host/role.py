@@ -55,8 +55,8 @@ class Directory:
         mode: Permission bits, default `0o755`.
         owner: Owning user, default `root`.
         group: Owning group, default `root`.
-        discard: Whether it goes with all that is in it when the role is deleted, if the role created it; default only
-            when it is empty.
+        discard: Whether it goes with all that is in it when the role is deleted, whoever made it; default: only if the
+            role made it and it is empty.
     """
 
     path: str

@@ -724,10 +724,10 @@ return_role() { # role: what was there before it came; each step can be repeated
     remove_packages "$WORK/ours"
     hand_over "$1" directory directories
     lines "$rr_record" discard >"$WORK/discard" 2>/dev/null || :
-    sort -r "$WORK/ours" | while IFS= read -r rr_path; do
-        ! listed "$rr_path" "$WORK/discard" || rm -rf -- "$rr_path"
-        rmdir -- "$rr_path" 2>/dev/null || :
-    done
+    while IFS= read -r rr_path; do # whoever made it: the role was told that all of it may go
+        inherited "$1" directory "$rr_path" >/dev/null || rm -rf -- "$rr_path"
+    done <"$WORK/discard"
+    sort -r "$WORK/ours" | while IFS= read -r rr_path; do rmdir -- "$rr_path" 2>/dev/null || :; done
     hand_over "$1" user users
     while IFS= read -r rr_user; do drop_user "$rr_user"; done <"$WORK/ours"
     rm -rf -- "$rr_record"
