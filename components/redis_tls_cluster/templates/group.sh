@@ -287,6 +287,9 @@ settle_cluster() {
     else
         join
         heirs_take_over
+        # From here on nodes may leave and come anew: the one to ask is one that keeps its slots.
+        SEED=$(who 'stays && slots && !dead' address | head -n 1)
+        [ "$SEED" ] || fail "no node that stays has slots"
         free_masters
         spread_replicas
         move_slots
