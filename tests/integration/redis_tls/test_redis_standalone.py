@@ -10,11 +10,11 @@ from tests.integration.redis_tls.stack import Identity, Stack
 pytestmark = [pytest.mark.engine, pytest.mark.lab]
 
 ONE = {"nodes": [{"host": "redis1", "names": ["redis1.example.com"]}]}
-# Everything that a package's own scripts leave behind when it goes, such as /etc/group-, is left out.
+# Left out is what a package's own scripts leave behind, such as /etc/group-, and what systemctl tidies: empty folders.
 TREE = r"""{ find /etc/redis /etc/valkey /etc/systemd /etc/sysctl.d /usr/local /var/lib -xdev \
     \( -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/systemd -o -path /var/lib/ucf \
     -o -path /var/lib/wtmpdb -o -path '*/sealed-data-tier' -o -name 'sealed-data-tier-recover*' \) -prune \
-    -o -printf '%p %y %m %U:%G %l ' \( -type f -exec sha256sum {} ';' -o -printf '\n' \) | sort
+    -o -type d -empty -o -printf '%p %y %m %U:%G %l ' \( -type f -exec sha256sum {} ';' -o -printf '\n' \) | sort
     getent passwd; getent group; } 2>/dev/null"""
 
 
