@@ -61,7 +61,7 @@ def test_ports_are_for_peers_and_clients(project: Project, tmp_path: Path) -> No
     project.configure({"lab": LAB, "redis": [{**GROUP, "port": 6380}], "firewall": {}})
     project.up(*POLICIES)
     rules = LabHost("redis1", LAB["prefix"]).run("nft list table inet sealed_data_tier").stdout
-    assert "6379" not in rules
+    assert "dport 6379" not in rules
     assert reaches("redis2", (6380, 26379)) == {6380: True, 26379: True}
     assert reaches("outsider", (6380, 26379)) == {6380: False, 26379: False}
     found = verify(project, tmp_path / "report.json")
