@@ -13,6 +13,7 @@
 STATE=$DATA/$FLAVOUR.conf
 SENTINEL_STATE=$DATA/sentinel.conf
 HAND_OVER_S=20            # for another node to take over
+DOUBT_S=15                # for Sentinels to choose
 CATCH_UP_S=5              # for a replica to have every write
 RELOAD_S=20               # for all live changes
 
@@ -41,12 +42,20 @@ forget() { # what the server has is not known any longer: the next reload tells 
 }
 certificates() { cat "$TLS/server/server.crt" "$TLS/server/server.key" "$TLS/server/root.crt" | sha256sum; }
 
+# Back after a crash, while the others are about to choose another primary: two of them would take writes for some time.
+undoubted() {
+    [ "$(current_primary)" = "$ADDRESS" ] || return 0
+    for ud_sentinel in $SENTINELS; do
+        ! sentinel "$ud_sentinel" master "$GROUP" 2>/dev/null | value flags | grep -Eq 'down|failover' || return 1
+    done
+}
 prepare() {
     own_data
     sysctl -q -p "$SYSCTL" 2>/dev/null || note "this kernel does not let vm.overcommit_memory be set: snapshots may fail"
     {
         printf 'include %s/%s.conf\n' "$PLACE" "$FLAVOUR"
         if [ "$TOPOLOGY" = sentinel ]; then
+            until_ "$DOUBT_S" undoubted || note "the Sentinels are still in doubt: starting as the primary they name"
             if pr_primary=$(current_primary); then
                 [ "$pr_primary" = "$ADDRESS" ] || printf 'replicaof %s %s\n' "$pr_primary" "$PORT"
             elif [ -f "$STATE" ]; then

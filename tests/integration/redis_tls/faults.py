@@ -110,16 +110,16 @@ class Fault:
     Attributes:
         name: What, in a few words.
         cause: Makes it happen, and ends it.
-        fails_over: Whether another node has to become the primary.
+        fails_over: Whether another node has to become the primary; None where that is a matter of moments.
     """
 
     name: str
     cause: Callable[[Stack, LabHost], AbstractContextManager[None]]
-    fails_over: bool = True
+    fails_over: bool | None = True
 
 
 FAULTS: Final = (
-    Fault("primary killed, and back by systemd", _restarted, fails_over=False),
+    Fault("primary killed, and back by systemd", _restarted, fails_over=None),
     Fault("primary killed, and kept from coming back", _killed),
     Fault("host lost", _lost),
     Fault("primary stopped (SIGSTOP)", _frozen),
@@ -201,7 +201,8 @@ def strike(stack: Stack, fault: Fault) -> Felt:
         start = time.monotonic()
         with fault.cause(stack, stack.host(former)):
             begun = time.monotonic()
-            writer.content_with(1)
+            if fault.fails_over:
+                writer.content_with(1)
             wait_for(lambda: any(at > begun + 0.05 for at, _ in writer.acknowledged))
             healed = next(at for at, _ in writer.acknowledged if at > begun + 0.05)
             if fault.fails_over:
