@@ -1,4 +1,4 @@
-"""The cache service of seed 000: tunnels, a load balancer between them, and the application told where to connect."""
+"""The sealed cache service: tunnels, a load balancer between them, and the application told where to connect."""
 
 from components.cache_service.component import CacheService, CacheServiceArgs
 from components.cache_service.settings import CacheServiceSettings, ConnectionsSettings, WorkerSettings
