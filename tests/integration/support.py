@@ -6,7 +6,8 @@ import difflib
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,18 @@ _LIMIT_S: Final = 600
 def difference(before: Sequence[str], after: Sequence[str]) -> str:
     """The lines that changed, empty if none did."""
     return "\n".join(difflib.unified_diff(before, after, n=0, lineterm=""))
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        AssertionError: It did not hold in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
 
 
 @dataclass(frozen=True)

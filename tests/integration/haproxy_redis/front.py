@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from redis.retry import Retry
 from lab.machine import LabHost
 from tests.integration.haproxy.balancer import Balancer
 from tests.integration.redis_tls.stack import Identity
-from tests.integration.support import Project
+from tests.integration.support import Project, wait_for
 
 PREFIX: Final = "sdt-haredis"
 NODES: Final = ("redis1", "redis2", "redis3")
@@ -40,13 +40,6 @@ GROUP: Final[dict[str, Any]] = {
     "users": [{"name": "app"}, {"name": "haproxy", "rules": ["+ping", "+info"]}],
 }
 _PROGRAM: Final = Path(__file__).with_name("program.py")
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.1)
 
 
 @dataclass

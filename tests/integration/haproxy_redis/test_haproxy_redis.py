@@ -7,8 +7,9 @@ import socket
 import pytest
 import redis
 
-from tests.integration.haproxy_redis.front import ADDRESS, GROUP, NODES, Front, wait_for
+from tests.integration.haproxy_redis.front import ADDRESS, GROUP, NODES, Front
 from tests.integration.redis_tls.stack import Identity
+from tests.integration.support import wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.lab]
 

@@ -14,6 +14,7 @@ import redis
 from redis.sentinel import Sentinel
 
 from lab.machine import LabHost
+from tests.integration import support
 from tests.integration.redis_tls.stack import HOSTS, Stack
 
 GROUP: Final = "orders"
@@ -24,7 +25,6 @@ CONFIGURATION: Final[dict[str, Any]] = {
 }
 _UNIT: Final = "redis-server"
 _SILENCE_S: Final = 0.5  # that a client waits for a Sentinel or a server on its own network
-_LIMIT_S: Final = 60.0
 _ALL_REPLICAS: Final = 2
 
 
@@ -49,19 +49,19 @@ def in_sync(stack: Stack) -> bool:
     return bool(sum(each["state"] == "online" for each in replicas) == len(stack.outputs["endpoints"]) - 1)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = _LIMIT_S) -> None:
+def wait_for(condition: Callable[[], object]) -> None:
     """Wait until a condition holds; whoever cannot be asked meanwhile does not count.
 
     Raises:
         AssertionError: It did not hold in time.
     """
-    deadline = time.monotonic() + seconds
-    while True:
+
+    def answered() -> object:
         with contextlib.suppress(redis.RedisError, OSError):
-            if condition():
-                return
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
+            return condition()
+        return None
+
+    support.wait_for(answered)
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -11,6 +9,7 @@ import redis
 from redis.cluster import RedisCluster
 
 from tests.integration.redis_tls.stack import Stack
+from tests.integration.support import wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.lab]
 
@@ -40,13 +39,6 @@ def shape(stack: Stack, host: str = "redis3") -> tuple[int, int, int]:
         masters += "master" in fields[2] and bool(ranges)
         replicas += "slave" in fields[2]
     return masters, replicas, slots
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.5)
 
 
 def fill(stack: Stack) -> None:
