@@ -110,14 +110,14 @@ class Member:
                 "names": list(self.names),
             }
 
-    def _rendered(self, render: Any, *more: Any) -> pulumi.Input[str]:  # noqa: ANN401 - a function of rendering.py
+    def _rendered(self, render: Any) -> pulumi.Input[str]:  # noqa: ANN401 - a function of rendering.py
         """Render what needs this member's address and those of the group."""
         nodes = [self.args.address(node.host) for node in self.settings.nodes]
         watchers = [self.args.address(host) for host in self.settings.sentinel_hosts]
 
         def with_addresses(address: str, *others: str) -> str:
             group = Group(nodes=others[: len(nodes)], sentinels=others[len(nodes) :])
-            return str(render(self.settings, address, *(more or (group,))))
+            return str(render(self.settings, address, group))
 
         return combined(with_addresses, self.address, *nodes, *watchers)
 

@@ -34,13 +34,8 @@ client() { # seconds address port words…: the password comes first on standard
         --cacert "$CLIENT/root.crt" --cert "$CLIENT/client.crt" --key "$CLIENT/client.key" \
         -h "$cl_address" -p "$cl_port" "$@"
 }
-ask_as() { # password-file address port words…
-    aa_password=$1
-    shift
-    client "$ANSWER_S" "$@" <"$aa_password"
-}
 ask_at() { # address port words…
-    ask_as "$PLACE/manager.password" "$@"
+    client "$ANSWER_S" "$@" <"$PLACE/manager.password"
 }
 ask() { ask_at "$ADDRESS" "$PORT" "$@"; }
 sentinel() { # address words…

@@ -17,7 +17,6 @@ DOUBT_S=15                # for Sentinels to choose
 CATCH_UP_S=5              # for a replica to have every write
 RELOAD_S=20               # for all live changes
 
-
 # --- before a start ----------------------------------------------------------------------------------------------
 
 own_data() { # the account may have come anew, with another number, after the data had been kept
@@ -189,10 +188,13 @@ differences() {
         FNR % 2 { key = $0; next }
         $0 != want[key] { print "- the running server has " key " \"" $0 "\", not \"" want[key] "\"" }
     ' "$PLACE/$FLAVOUR.conf" -
-    ask ACL USERS | tr -d '\r' | sort >"$APPLIED/names"
-    awk '{ print $2 }' "$PLACE/users.acl" | sort | comm -3 "$APPLIED/names" - | tr -d '\t' | sed 's/^/- only the running server or only its file has the user /'
+    ask ACL USERS | tr -d '\r' | awk '
+        FILENAME != "-" { missing[$2]; next }
+        $0 in missing { delete missing[$0]; next }
+        { print "- only the running server or only its file has the user " $0 }
+        END { for (name in missing) print "- only the running server or only its file has the user " name }
+    ' "$PLACE/users.acl" -
     ask ACL LIST | awk '/ on / && / nopass / { print "- the running server lets " $2 " in without a password" }'
-    rm -f "$APPLIED/names"
 }
 server_status() {
     ss_info=$(ask INFO replication 2>/dev/null) && [ "$(printf '%s' "$ss_info" | field role)" ] || {
