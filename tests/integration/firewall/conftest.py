@@ -96,9 +96,9 @@ class Stage(Target):
             time.sleep(0.2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Two hosts, none with a firewall; destroyed when all tests are done."""
+    """Two hosts, none with a firewall; destroyed when the last test of this folder is done."""
     program = (HERE / "program.py").read_text()
     directory = tmp_path_factory.mktemp("firewall")
     # Named as the repository's own project, so that verification finds it.

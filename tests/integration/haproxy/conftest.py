@@ -16,9 +16,9 @@ LAB: Final = "sdt-haproxy"
 _PROGRAM: Final = Path(__file__).with_name("program.py")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def load_balancers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabHost, LabHost]]:
-    """Two hosts without any role; destroyed when all tests are done."""
+    """Two hosts without any role; destroyed when the last test of this folder is done."""
     project = Project.create(tmp_path_factory.mktemp("haproxy"), _PROGRAM.read_text(), lab="sdt-haproxy")
     project.up()
     hosts = LabHost("lb1", LAB), LabHost("lb2", LAB)
@@ -26,7 +26,7 @@ def load_balancers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[L
     project.destroy()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _stage(load_balancers: tuple[LabHost, LabHost]) -> Stage:
     stage = Stage(load_balancers[0])
     stage.set_up()

@@ -1,0 +1,1 @@
+"""HAProxy before Redis, on lab hosts of its own."""

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.haproxy_redis.front import Front
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     front = Front(tmp_path_factory.mktemp("haredis"))
     yield front

@@ -61,9 +61,9 @@ class Target:
         ).stdout
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """One host without any role; destroyed when all tests are done."""
+    """One host without any role; destroyed when the last test of this folder is done."""
     project = Project.create(tmp_path_factory.mktemp("contract"), _PROGRAM.read_text(), {"role": False}, lab=LAB)
     project.up()
     target = Target(project, LabHost("target", LAB))

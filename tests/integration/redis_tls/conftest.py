@@ -9,7 +9,7 @@ import pytest
 from tests.integration.redis_tls.stack import Stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(tmp_path_factory.mktemp("redis"))
     yield stack

@@ -1,0 +1,1 @@
+"""The cache service on lab hosts of its own."""

@@ -1,0 +1,1 @@
+"""The firewall on lab hosts of its own."""

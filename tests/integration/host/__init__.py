@@ -1,0 +1,1 @@
+"""The host contract on a lab host of its own."""

@@ -1,0 +1,1 @@
+"""Tunnels on lab hosts of its own."""
