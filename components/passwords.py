@@ -64,7 +64,13 @@ class Passwords(pulumi.ComponentResource):
         return [self._made(account, generation) for generation in self.settings.generations]
 
     def _made(self, account: str, generation: int) -> pulumi.Output[str]:
-        def derive(key: str) -> str:
-            return hmac.new(key.encode(), f"{account}/{generation}".encode(), hashlib.sha256).hexdigest()[:_LENGTH]
+        return derived(self._key, f"{account}/{generation}")
 
-        return secret(combined(derive, self._key.private_key_openssh))
+
+def derived(key: tls.PrivateKey, purpose: str) -> pulumi.Output[str]:
+    """Return the password (secret) that a key makes for a purpose: the same one as long as there is that key."""
+
+    def password(text: str) -> str:
+        return hmac.new(text.encode(), purpose.encode(), hashlib.sha256).hexdigest()[:_LENGTH]
+
+    return secret(combined(password, key.private_key_openssh))

@@ -8,7 +8,6 @@ the others know, a host key made here (pinned before the first connection) and o
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +16,7 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_tls as tls
 
+from components.passwords import derived
 from lab import cache_service, host_image
 from lab.settings import GATE, HOST_LABEL, LabSettings
 from lab.uploads import upload
@@ -142,10 +142,7 @@ class Lab(pulumi.ComponentResource):
         if given is not None:
             return pulumi.Output.secret(given)
         # No configuration is asked for, and none is needed: whoever has the state's key has the lab anyway.
-        made = self._key.private_key_openssh.apply(
-            lambda key: hmac.new(key.encode(), purpose.encode(), hashlib.sha256).hexdigest()[:32]
-        )
-        return pulumi.Output.secret(made)
+        return derived(self._key, purpose)
 
     def _make_network(self) -> docker.Network:
         subnets = [subnet for subnet in (self._settings.subnet, self._settings.subnet6) if subnet]
@@ -204,13 +201,14 @@ class Lab(pulumi.ComponentResource):
         passwords = pulumi.Output.format("opspw:{0}\n", self.sudo_password)
         others = [self._settings.names(other) for other in self._settings.hosts if other != host]
         # Not as Docker's extra hosts: the provider reads IPv6 ones back wrongly, and would replace the host for it.
-        known = "".join(f"{address} {' '.join(names)}\n" for other in others for address, names in other.items())
+        lines = [f"{address} {' '.join(names)}\n" for other in others for address, names in other.items()]
         return [
             upload(_HOST_KEY, host_key.private_key_openssh, mode="0600"),
             upload(f"{_HOST_KEY}.pub", host_key.public_key_openssh),
             # The first boot sets the password and removes the file.
             upload("/etc/lab-passwords", passwords, mode="0600"),
-            upload("/etc/lab-hosts", known),
+            # A comment, since Docker refuses an empty file, which the only host of a lab would have.
+            upload("/etc/lab-hosts", "".join(["# the lab's other hosts\n", *lines])),
             *(upload(f"/home/{user}/.ssh/authorized_keys", self._key.public_key_openssh) for user in USERS),
         ]
 

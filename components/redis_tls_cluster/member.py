@@ -226,8 +226,8 @@ class Member:
 
     def _validations(self) -> Iterator[Validation]:
         settings = self.settings
+        yield Validation(name="address and ports", command=inspection.can_bind(settings, self.ports))
         if self.node:
-            yield Validation(name="address and ports", command=inspection.can_bind(settings, self.ports))
             if settings.topology is not Topology.STANDALONE:
                 yield Validation(name="same port", command=inspection.same_port(settings))
             yield Validation(name="no other data", command=inspection.no_other_data(settings))

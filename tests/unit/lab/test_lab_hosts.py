@@ -76,6 +76,7 @@ def test_every_host_is_one_container_of_the_image(engine: Engine) -> None:
 def test_a_host_knows_all_others_by_name(engine: Engine) -> None:
     build(settings=LabSettings(hosts=("app1", "worker1", "worker2")))
     assert files(engine.inputs["lab-worker1"])["/etc/lab-hosts"]["content"] == (
+        "# the lab's other hosts\n"
         "10.203.17.11 app1.example.com app1\n"
         "fd5d:7a1e:203:17::b app1.ipv6.example.com\n"
         "10.203.17.13 worker2.example.com worker2\n"
