@@ -1,7 +1,8 @@
 """What must be there before the lab's hosts are created, and gone after they were destroyed.
 
 stack: the dev stack's back end in .state/, and the shell lines with which the Pulumi CLI finds it.
-ensure: Docker runs and has the image, and the lab's subnets are free. Safe to repeat, and to run twice at a time.
+ensure: Docker runs and has the image, the kernel allows enough hosts, and the lab's subnets are free. Safe to repeat,
+and to run twice at a time.
 status: what there is of every lab.
 down: removes containers, networks and volumes that a lab left behind; with --all those of every lab, the images, the
 cache, and the dockerd that `ensure` started.
@@ -19,7 +20,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from components.settings import InvalidConfigurationError, load
-from lab import daemon, host_image, network, removal, stack, workspace
+from lab import daemon, host_image, limits, network, removal, stack, workspace
 from lab.console import LabError, answer, console
 from lab.settings import HOST_LABEL, LAB_LABEL, LabSettings
 
@@ -29,6 +30,7 @@ def ensure(settings: LabSettings) -> None:
     started = time.monotonic()
     with workspace.locked():
         version = daemon.ensure()
+        limits.raise_them()
         image = host_image.ensure()
     network.check(settings)
     console.print(f"Lab: Docker {version} and {image} are ready ({time.monotonic() - started:.1f} s).")

@@ -135,4 +135,4 @@ def stop() -> None:
             if time.monotonic() > deadline:
                 raise LabError(f"dockerd (process {pid}) still runs {STOP_SECONDS} s after SIGTERM.")
             time.sleep(0.2)
-    console.print("Its bridge docker0 and its firewall rules stay until the machine restarts.")
+    console.print("Its bridge docker0, its firewall rules and inotify's limit stay until the machine restarts.")
