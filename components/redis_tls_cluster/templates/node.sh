@@ -76,13 +76,17 @@ prepare_sentinel() {
     own_data
     ps_before=$(sed -n "s/^sentinel monitor $GROUP \([^ ]*\) .*/\1/p" "$SENTINEL_STATE" 2>/dev/null) || :
     ps_primary=$(current_primary) || ps_primary=${ps_before:-$PRIMARY}
-    # Whoever was known as a replica of another primary may be the primary by now.
     ps_keep='myid|current-epoch|known-sentinel'
-    [ "$ps_primary" != "$ps_before" ] || ps_keep="$ps_keep|config-epoch|leader-epoch|known-replica|known-slave"
+    [ "$ps_primary" != "$ps_before" ] || ps_keep="$ps_keep|config-epoch|leader-epoch"
     {
         sed "s/^\(sentinel monitor $GROUP\) [^ ]*/\1 $ps_primary/" "$PLACE/sentinel.conf"
         cat "$PLACE/sentinel.passwords"
         grep -E "^sentinel ($ps_keep) " "$SENTINEL_STATE" 2>/dev/null || :
+        # It would ask the primary every ten seconds only, and lead nobody to the next one whom it does not know. Whom it
+        # knew as a replica does not count: that may be the primary by now.
+        for ps_node in $NODES; do
+            [ "$ps_node" = "$ps_primary" ] || printf 'sentinel known-replica %s %s %s\n' "$GROUP" "$ps_node" "$PORT"
+        done
     } | publish "$SENTINEL_STATE"
 }
 

@@ -15,7 +15,7 @@ from redis.sentinel import Sentinel
 
 from lab.machine import LabHost
 from tests.integration import support
-from tests.integration.redis_tls.stack import HOSTS, Stack
+from tests.integration.redis_tls.stack import HOSTS, NEVER_AGAIN, Stack
 
 GROUP: Final = "orders"
 CONFIGURATION: Final[dict[str, Any]] = {
@@ -30,10 +30,12 @@ _ALL_REPLICAS: Final = 2
 
 def sentinel(stack: Stack) -> Any:
     """A client that asks Sentinels where the primary is."""
-    known = stack.client.options() | {"username": "app", "password": stack.outputs["passwords"]["app"]}
+    # Else the client's own patience is measured: pauses of up to ten seconds between its tries, five for a connection.
+    impatient = {"retry": NEVER_AGAIN, "socket_timeout": _SILENCE_S, "socket_connect_timeout": _SILENCE_S}
+    known = stack.client.options() | impatient | {"username": "app", "password": stack.outputs["passwords"]["app"]}
     watchers = [(each.rpartition(":")[0], 26379) for each in stack.outputs["sentinels"]]
     untyped: Any = Sentinel
-    return untyped(watchers, sentinel_kwargs=known | {"socket_timeout": _SILENCE_S}, socket_timeout=_SILENCE_S, **known)
+    return untyped(watchers, sentinel_kwargs=known, **known)
 
 
 def primary(stack: Stack) -> str:

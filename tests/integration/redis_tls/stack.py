@@ -40,7 +40,7 @@ for port in range(1, 65536):
         if one.connect_ex((sys.argv[1], port)) == 0:
             print(port)
 """
-_NEVER_AGAIN: Final = Retry(NoBackoff(), 0)
+NEVER_AGAIN: Final = Retry(NoBackoff(), 0)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Stack:
         """A client of one node as `app`; it never tries again."""
         given = {"username": "app", "password": self.outputs["passwords"].get("app"), **options}
         known = (identity or self.client).options()
-        return redis.Redis(self.address(host), port, retry=_NEVER_AGAIN, socket_timeout=5, **known, **given)
+        return redis.Redis(self.address(host), port, retry=NEVER_AGAIN, socket_timeout=5, **known, **given)
 
     def cli(self, host: str, command: str, *, sees: str = "redis", at: str | None = None) -> CompletedProcess[str]:
         """Run redis-cli or valkey-cli on a host, with the certificates that are there."""
