@@ -3,6 +3,7 @@
 #
 #   node prepare            before the server starts: its own file, which says whose replica it is
 #   node prepare-sentinel   before Sentinel starts: what it is told, and what it had found out
+#   node concede            after it came back as the primary: if the Sentinels have chosen another, become its replica
 #   node reload             change what can be changed while the server serves; cuts no connection
 #   node hand-over          before the server stops: if it is a primary, another one takes over first
 #   node settled            exit code 0 once the server serves, and a replica is in sync
@@ -48,13 +49,16 @@ undoubted() {
         ! sentinel "$ud_sentinel" master "$GROUP" 2>/dev/null | value flags | grep -Eq 'down|failover' || return 1
     done
 }
+past_doubt() { # words…
+    until_ "$DOUBT_S" undoubted || note "the Sentinels are still in doubt: $*"
+}
 prepare() {
     own_data
     sysctl -q -p "$SYSCTL" 2>/dev/null || note "this kernel does not let vm.overcommit_memory be set: snapshots may fail"
     {
         printf 'include %s/%s.conf\n' "$PLACE" "$FLAVOUR"
         if [ "$TOPOLOGY" = sentinel ]; then
-            until_ "$DOUBT_S" undoubted || note "the Sentinels are still in doubt: starting as the primary they name"
+            past_doubt "starting as the primary they name"
             if pr_primary=$(current_primary); then
                 [ "$pr_primary" = "$ADDRESS" ] || printf 'replicaof %s %s\n' "$pr_primary" "$PORT"
             elif [ -f "$STATE" ]; then
@@ -71,6 +75,16 @@ prepare() {
     ! only_snapshot || sed -i '/^appendonly /d' "$APPLIED/$FLAVOUR.conf"
 }
 only_snapshot() { [ -f "$DATA/dump.rdb" ] && ! [ -d "$DATA/appendonlydir" ]; }
+
+# They may have begun to choose between the look above and the start. Left alone, both primaries would be there until
+# a Sentinel has seen that for eight seconds.
+concede() {
+    [ "$TOPOLOGY" = sentinel ] && ! is_replica || return 0
+    past_doubt "going on as the primary they name"
+    co_primary=$(current_primary) && [ "$co_primary" != "$ADDRESS" ] || return 0
+    note "the Sentinels have chosen $co_primary"
+    ask REPLICAOF "$co_primary" "$PORT" | grep -qx OK
+}
 
 prepare_sentinel() {
     own_data
@@ -280,9 +294,10 @@ bare() { # address, without the brackets that IPv6 may have
 case ${1:-} in
 prepare) prepare ;;
 prepare-sentinel) prepare_sentinel ;;
+concede) concede ;;
 reload) reload ;;
 hand-over) hand_over ;;
 settled) settled ;;
 status) status ;;
-*) fail "usage: node prepare | prepare-sentinel | reload | hand-over | settled | status" ;;
+*) fail "usage: node prepare | prepare-sentinel | concede | reload | hand-over | settled | status" ;;
 esac

@@ -10,6 +10,7 @@ PIDFile=
 ExecStartPre=+/usr/local/lib/redis-tls/node prepare
 ExecStart=
 ExecStart=/usr/bin/redis-server /var/lib/redis-tls/redis.conf --supervised systemd --daemonize no
+ExecStartPost=+/usr/local/lib/redis-tls/node concede
 ExecStartPost=+/usr/local/lib/redis-tls/node reload
 ExecReload=+/usr/local/lib/redis-tls/node reload
 ExecStop=+/usr/local/lib/redis-tls/node hand-over

@@ -10,6 +10,7 @@ PIDFile=
 ExecStartPre=+/usr/local/lib/valkey-tls/node prepare
 ExecStart=
 ExecStart=/usr/bin/valkey-server /var/lib/valkey-tls/valkey.conf --supervised systemd --daemonize no
+ExecStartPost=+/usr/local/lib/valkey-tls/node concede
 ExecStartPost=+/usr/local/lib/valkey-tls/node reload
 ExecReload=+/usr/local/lib/valkey-tls/node reload
 ExecStop=+/usr/local/lib/valkey-tls/node hand-over
