@@ -43,14 +43,18 @@ forget() { # what the server has is not known any longer: the next reload tells 
 certificates() { cat "$TLS/server/server.crt" "$TLS/server/server.key" "$TLS/server/root.crt" | sha256sum; }
 
 # Back after a crash, while the others are about to choose another primary: two of them would take writes for some time.
-undoubted() {
+undoubted() { # [since]: and, by the clock in milliseconds, they have heard of it since then
     [ "$(current_primary)" = "$ADDRESS" ] || return 0
     for ud_sentinel in $SENTINELS; do
-        ! sentinel "$ud_sentinel" master "$GROUP" 2>/dev/null | value flags | grep -Eq 'down|failover' || return 1
+        ud_says=$(sentinel "$ud_sentinel" master "$GROUP" 2>/dev/null) || continue
+        ! printf '%s\n' "$ud_says" | value flags | grep -Eq 'down|failover' || return 1
+        ud_heard=$(printf '%s\n' "$ud_says" | value last-ok-ping-reply)
+        [ $(($(now) - ${ud_heard:-0})) -ge "${1:-0}" ] || return 1
     done
 }
-past_doubt() { # words…
-    until_ "$DOUBT_S" undoubted || note "the Sentinels are still in doubt: $*"
+now() { date +%s%3N; }
+past_doubt() { # what-then [since]
+    until_ "$DOUBT_S" undoubted "${2:-0}" || note "the Sentinels are still in doubt: $1"
 }
 prepare() {
     own_data
@@ -76,11 +80,11 @@ prepare() {
 }
 only_snapshot() { [ -f "$DATA/dump.rdb" ] && ! [ -d "$DATA/appendonlydir" ]; }
 
-# They may have begun to choose between the look above and the start. Left alone, both primaries would be there until
-# a Sentinel has seen that for eight seconds.
+# They may have begun to choose between the look above and the start, and do so until they have heard of it again. Left
+# alone, both primaries would be there until a Sentinel has seen that for eight seconds.
 concede() {
     [ "$TOPOLOGY" = sentinel ] && ! is_replica || return 0
-    past_doubt "going on as the primary they name"
+    past_doubt "going on as the primary they name" "$(now)"
     co_primary=$(current_primary) && [ "$co_primary" != "$ADDRESS" ] || return 0
     note "the Sentinels have chosen $co_primary"
     ask REPLICAOF "$co_primary" "$PORT" | grep -qx OK
