@@ -110,6 +110,11 @@ class Front:
         """Servers that are up."""
         return [name for name, state in self.states().items() if state.startswith("UP")]
 
+    def refused(self, why: str) -> list[str]:
+        """Servers whose last check ended with these words."""
+        rows = self.balancer.statistics("orders")
+        return [name for name in NODES if why in rows[name]["last_chk"]]
+
     def sessions(self) -> dict[str, int]:
         """Connections that each server was given so far."""
         rows = self.balancer.statistics("orders")
