@@ -37,7 +37,11 @@ def test_packages_are_only_installed_with_apt(monkeypatch: pytest.MonkeyPatch) -
         daemon.install_debian_packages("Docker is missing", "docker.io")
 
 
-@pytest.mark.parametrize("content", ["", "no number", "999999999", str(os.getpid())])
+@pytest.mark.parametrize(
+    "content",
+    ["", "no number", "999999999", str(os.getpid())],
+    ids=["nothing", "words", "nobody", "another process"],
+)
 def test_a_process_that_is_no_dockerd_was_not_started_here(no_daemon: Path, content: str) -> None:
     (no_daemon / "lab").mkdir()
     (no_daemon / "lab" / "dockerd.pid").write_text(content)
