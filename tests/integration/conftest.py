@@ -14,6 +14,7 @@ from tests.integration.support import Project
 _HERE: Final = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the mark
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     """A folder's tests share a lab: with several workers, one of them has the whole folder."""
     for item in items:
