@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 _LOOP: Final = asyncio.new_event_loop()
 
@@ -17,3 +19,16 @@ def _event_loop() -> Iterator[None]:
     asyncio.set_event_loop(_LOOP)
     yield
     asyncio.set_event_loop(_LOOP)
+
+
+class OneLabOneWorker(LoadScopeScheduling):
+    """Tests that share a lab, a folder in tests/integration, run one after another; all others as files."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0].split("/")
+        return "/".join(path[: path.index("integration") + 2] if "integration" in path else path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Have the workers share out what can run side by side."""
+    return OneLabOneWorker(config, log)
