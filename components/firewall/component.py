@@ -110,8 +110,8 @@ def _text(args: FirewallArgs) -> pulumi.Input[str]:
     def known(flow: Flow) -> pulumi.Input[Rule]:
         everybody = flow.sources == ANY
 
-        def rule(port: float | str, dialled: float, *sources: str | Sequence[str]) -> Rule:
-            number = None if isinstance(port, str) else flow.checked_port(port)
+        def rule(port: float | str | None, dialled: float, *sources: str | Sequence[str]) -> Rule:
+            number = None if port is None or isinstance(port, str) else flow.checked_port(port)
             if number is not None:
                 args.refuse_ssh(flow, number, int(dialled))
             networks = None if everybody else tuple(flow.checked_sources(list(_flat(sources))))

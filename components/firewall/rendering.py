@@ -23,6 +23,8 @@ _REFUSALS: Final = {
     Refusal.DROP: {"tcp": "drop", "udp": "drop"},
     Refusal.REJECT: {"tcp": "reject with tcp reset", "udp": "reject"},
 }
+# By number: not every host has the names of /etc/protocols.
+_NUMBERS: Final = {FlowProtocol.VRRP: 112}
 _FAMILIES: Final = (("ip", ipaddress.IPv4Network), ("ip6", ipaddress.IPv6Network))
 
 
@@ -31,8 +33,8 @@ class Rule:
     """A flow whose values are all known.
 
     Attributes:
-        port: Its port; None for SSH.
-        protocol: `tcp` or `udp`.
+        port: Its port; None for SSH, and for a protocol without ports.
+        protocol: Its protocol.
         purpose: What for.
         networks: Who may; None for everybody.
     """
@@ -41,6 +43,11 @@ class Rule:
     protocol: FlowProtocol
     purpose: str
     networks: tuple[str, ...] | None
+
+    @property
+    def is_ssh(self) -> bool:
+        """Whether it is about the port on which the host takes SSH, whichever that is."""
+        return self.port is None and self.protocol.has_ports
 
 
 def rules(declared: Iterable[Rule], settings: FirewallSettings, ssh_port: int) -> str:
@@ -55,7 +62,7 @@ def rules(declared: Iterable[Rule], settings: FirewallSettings, ssh_port: int) -
         ssh_port: Where the host takes SSH.
     """
     merged = list(_merged(declared))
-    ports = [rule for rule in merged if rule.port is not None]
+    others = [rule for rule in merged if not rule.is_ssh]
     text = _TEMPLATES.render(
         "firewall.nft.j2",
         {
@@ -63,8 +70,9 @@ def rules(declared: Iterable[Rule], settings: FirewallSettings, ssh_port: int) -
             "deny": settings.mode is Mode.DENY,
             "refusals": _REFUSALS[settings.refusal],
             "ssh": list(_ssh(merged, settings, ssh_port)),
-            "flows": [line for rule in ports for line in _lines(rule)],
-            "closed": _closed(ports),
+            "flows": [line for rule in others for line in _lines(rule)],
+            "closed": _closed(others),
+            "closed_protocols": _closed_protocols(others),
         },
     )
     return text.replace(_FINGERPRINT, hashlib.sha256(text.encode()).hexdigest()[:_FINGERPRINT_LENGTH])
@@ -105,7 +113,7 @@ def _merged(declared: Iterable[Rule]) -> Iterator[Rule]:
 
 
 def _lines(rule: Rule, port: int | None = None) -> Iterator[str]:
-    match = f"{rule.protocol} dport {rule.port or port}"
+    match = f"{rule.protocol} dport {rule.port or port}" if rule.protocol.has_ports else _packets(rule.protocol)
     end = f'accept comment "{rule.purpose}"'
     if rule.networks is None:
         yield f"{match} {end}"
@@ -127,13 +135,25 @@ def _shown(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
 def _ssh(merged: Iterable[Rule], settings: FirewallSettings, ssh_port: int) -> Iterator[str]:
     yield from _lines(Rule(None, FlowProtocol.TCP, "SSH", settings.ssh_sources), ssh_port)
     if settings.ssh_sources is not None:
-        yield from (line for rule in merged if rule.port is None for line in _lines(rule, ssh_port))
+        yield from (line for rule in merged if rule.is_ssh for line in _lines(rule, ssh_port))
 
 
-def _closed(ports: Iterable[Rule]) -> Mapping[str, list[int]]:
+def _packets(protocol: FlowProtocol) -> str:
+    return f"meta l4proto {_NUMBERS[protocol]}"
+
+
+def _closed(declared: Iterable[Rule]) -> Mapping[str, list[int]]:
     """Ports that are not for everybody, by protocol."""
+    ports = [rule for rule in declared if rule.protocol.has_ports]
     open_ones = {(rule.protocol, rule.port) for rule in ports if rule.networks is None}
     closed: dict[str, list[int]] = {}
     for protocol, port in sorted({(rule.protocol, rule.port or 0) for rule in ports} - open_ones):
         closed.setdefault(protocol.value, []).append(port)
     return closed
+
+
+def _closed_protocols(declared: Iterable[Rule]) -> list[str]:
+    """Protocols without ports that are not for everybody."""
+    whole = [rule for rule in declared if not rule.protocol.has_ports]
+    open_ones = {rule.protocol for rule in whole if rule.networks is None}
+    return [_packets(protocol) for protocol in sorted({rule.protocol for rule in whole} - open_ones)]

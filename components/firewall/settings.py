@@ -26,10 +26,16 @@ Sources = Literal["any"] | Sequence[pulumi.Input[str] | pulumi.Input[Sequence[st
 
 
 class FlowProtocol(StrEnum):
-    """What a flow's port is a port of."""
+    """What a flow is made of: connections or datagrams to a port, or packets of a protocol that has no ports."""
 
     TCP = "tcp"
     UDP = "udp"
+    VRRP = "vrrp"
+
+    @property
+    def has_ports(self) -> bool:
+        """Whether a flow names the port that is dialled."""
+        return self is not FlowProtocol.VRRP
 
 
 class Mode(StrEnum):
@@ -72,21 +78,22 @@ def shortened(purpose: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """Somebody needs a port of a host. Flows to the same port add up.
+    """Somebody needs a port of a host, or a protocol without ports. Flows to the same port or protocol add up.
 
     Attributes:
         port: Port that is dialled; where Docker or Kubernetes translates ports, the one before the translation.
             `ssh` for the one on which the host takes SSH: it is never closed, but `sshSources` may leave it to a few.
+            None, the default, with a protocol that has no ports.
         sources: Addresses and networks, IPv4 and IPv6, from which it is needed, or `any`. None at all closes the port
             to everybody but the host itself.
         purpose: What for, in one line of up to 120 bytes; stands beside the rule, in the file and in the kernel.
-        protocol: `tcp` (default) or `udp`.
+        protocol: `tcp` (default), `udp` or `vrrp` (IP protocol 112, RFC 9568), which has no ports.
 
     Raises:
         ConfigurationError: On a value that no rule can have, by its property path. Outputs are looked at when known.
     """
 
-    port: pulumi.Input[int] | Literal["ssh"]
+    port: pulumi.Input[int] | Literal["ssh"] | None = None
     sources: Sources
     purpose: str
     protocol: FlowProtocol = FlowProtocol.TCP
@@ -98,6 +105,10 @@ class Flow:
         if not quotable or not 0 < len(text.strip().encode()) <= _LONGEST_PURPOSE:
             fix = f"say in one line of up to {_LONGEST_PURPOSE} bytes what it is for, without '\"' and '\\'"
             raise ConfigurationError("flow.purpose", text, fix)
+        if self.protocol.has_ports and self.port is None:
+            raise ConfigurationError(f"{self.where}.port", None, f"{self.protocol} has ports: give the one it is for")
+        if not self.protocol.has_ports and self.port is not None:
+            raise ConfigurationError(f"{self.where}.port", self.port, f"{self.protocol} has no ports: remove it")
         if isinstance(self.port, int):
             self.checked_port(self.port)
         elif isinstance(self.port, str) and self.port != SSH:

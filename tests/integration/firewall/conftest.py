@@ -64,6 +64,19 @@ class Stage(Target):
         words = ["python3", "-", kind, address, str(port)]
         return (source or self.outsider).run(words, stdin=(HERE / "dial.py").read_text()).stdout.strip()
 
+    def takes_vrrp(self, address: str = ADDRESS) -> bool:
+        """Whether VRRP packets of the outsider pass, each with a number of its own."""
+        mark = str(time.monotonic_ns())
+        vrrp = (HERE / "vrrp.py").read_text()
+        self.host.run("cat >/run/vrrp.py; rm -f /run/vrrp.heard", stdin=vrrp)
+        self.host.run(["systemd-run", "--unit=vrrp", "--collect", "python3", "/run/vrrp.py", "hear", address, mark])
+        try:
+            self.host.run("timeout 10 sh -c 'until [ -e /run/vrrp.heard ]; do sleep 0.1; done'")
+            self.outsider.run(["python3", "-", "say", address, mark], stdin=vrrp)
+            return self.host.run("cat /run/vrrp.heard").stdout != ""
+        finally:
+            self.host.run("systemctl stop vrrp", check=False)
+
     def table(self) -> str:
         """The firewall's table as the kernel has it, without its counters; empty if there is none."""
         return self.host.run(f"nft --stateless list table {_TABLE} 2>/dev/null || :").stdout

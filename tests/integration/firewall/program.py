@@ -27,7 +27,7 @@ if config.get_bool("host") is not False:
         known = {"outsider": outsider.address, "outsider6": outsider.address6}
         flows = [
             Flow(
-                port=each["port"],
+                port=each.get("port"),
                 sources=each["sources"] if each["sources"] == "any" else [known.get(s, s) for s in each["sources"]],
                 purpose=each.get("purpose") or "a test",
                 protocol=FlowProtocol(each.get("protocol") or "tcp"),

@@ -30,6 +30,7 @@ EVERYTHING = [
     {"port": OTHER, "sources": "any", "purpose": "all"},
     {"port": OTHER, "sources": ["192.0.2.1"], "protocol": "udp", "purpose": "datagrams"},
     {"port": "ssh", "sources": ["outsider"], "purpose": "tunnels"},
+    {"protocol": "vrrp", "sources": ["outsider", "outsider6"], "purpose": "adverts"},
 ]
 DENY = {"mode": "deny"}
 # As Docker and kube-proxy publish a port: translated on its way in, and forwarded to another network namespace.
@@ -84,6 +85,15 @@ class TestGuard:
     def test_any_is_everybody(self, stage: Stage) -> None:
         stage.up({"flows": [{**FLOW, "sources": "any"}]})
         assert stage.answer(CLOSED) == stage.answer(CLOSED, ADDRESS6) == "open"
+
+    @BOTH
+    @pytest.mark.parametrize("mode", ["guard", "deny"])
+    def test_vrrp_is_for_its_peers_only(self, stage: Stage, address: str, source: str, mode: str) -> None:
+        vrrp = {"protocol": "vrrp", "sources": ["192.0.2.1"], "purpose": "a peer"}
+        stage.up({"flows": [vrrp], "settings": {"mode": mode}})
+        assert not stage.takes_vrrp(address)
+        stage.up({"flows": [vrrp, {**vrrp, "sources": [source]}], "settings": {"mode": mode}})
+        assert stage.takes_vrrp(address)
 
     @pytest.mark.parametrize("address", [ADDRESS, ADDRESS6], ids=["IPv4", "IPv6"])
     def test_reject_answers_at_once(self, stage: Stage, address: str) -> None:

@@ -32,14 +32,15 @@ NETWORKS: Final = st.lists(_NETWORKS.filter(_possible), max_size=6)
 
 
 def _rule(port: int | None, protocol: FlowProtocol, purpose: str, networks: list[str] | None) -> Rule:
+    whole = not protocol.has_ports
     flow = Flow(
-        port=port or "ssh",
+        port=None if whole else port or "ssh",
         sources="any" if networks is None else networks,
         purpose=purpose,
-        protocol=protocol if port else FlowProtocol.TCP,
+        protocol=protocol if port or whole else FlowProtocol.TCP,
     )
     known = None if networks is None else tuple(flow.checked_sources(networks))
-    return Rule(port, flow.protocol, flow.purpose, known)
+    return Rule(None if whole else port, flow.protocol, flow.purpose, known)
 
 
 RULES: Final = st.lists(

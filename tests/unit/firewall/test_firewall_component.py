@@ -7,7 +7,7 @@ from typing import Any, Final
 import pulumi
 import pytest
 
-from components.firewall import Firewall, FirewallArgs, FirewallSettings, Flow, rendering
+from components.firewall import Firewall, FirewallArgs, FirewallSettings, Flow, FlowProtocol, rendering
 from components.firewall.rendering import RULES, UNIT
 from components.host import Family
 from components.settings import load
@@ -55,6 +55,13 @@ def test_reviewers_see_the_rules() -> None:
     assert inputs["units"] == [UNIT]
     assert inputs["validations"] == {"nft -c": f"nft -c -f @{{{RULES}}}"}
     assert "secretFiles" not in inputs
+
+
+def test_a_protocol_without_ports() -> None:
+    peer = pulumi.Output.from_input("192.0.2.12")
+    text = rules(firewall(Flow(sources=[peer], purpose="VRRP", protocol=FlowProtocol.VRRP)))
+    assert 'meta l4proto 112 ip saddr { 192.0.2.12 } accept comment "VRRP"' in text
+    assert "meta l4proto 112 counter drop" in text
 
 
 def test_values_may_come_later() -> None:

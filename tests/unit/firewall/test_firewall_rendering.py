@@ -26,7 +26,7 @@ unhurried: Final = settings(deadline=None, suppress_health_check=[HealthCheck.to
 def render(data: dict[str, Any]) -> str:
     declared = [
         Rule(
-            None if each["port"] == "ssh" else each["port"],
+            None if each.get("port") == "ssh" else each.get("port"),
             FlowProtocol(each.get("protocol", "tcp")),
             each["purpose"],
             None if each["sources"] == "any" else tuple(each["sources"]),
@@ -83,6 +83,21 @@ def test_each_port_is_for_its_sources_and_closed_to_others(
         known = [ipaddress.ip_network(each) for each in found if each is not None]
         assert collapsed(addresses) == collapsed(known)
         assert port in closed(text)[protocol]
+
+
+@unhurried
+@given(RULES, SETTINGS)
+def test_a_protocol_without_ports_is_for_its_sources(declared: list[Rule], given_settings: FirewallSettings) -> None:
+    text = rendering.rules(declared, given_settings, SSH_PORT)
+    wanted = [rule.networks for rule in declared if rule.protocol is FlowProtocol.VRRP]
+    accepted = r"^ *meta l4proto 112 (?:ip6? saddr { (.*?) } )?accept comment "
+    found = [source or None for line in re.findall(accepted, text, re.MULTILINE) for source in line.split(", ")]
+    is_closed = "meta l4proto 112 counter drop" in text
+    assert is_closed == (bool(wanted) and None not in wanted)
+    assert (None in found) == (None in wanted)
+    if is_closed:
+        addresses = {ipaddress.ip_network(each) for networks in wanted for each in networks or ()}
+        assert collapsed(addresses) == collapsed([ipaddress.ip_network(each) for each in found if each])
 
 
 @unhurried

@@ -27,6 +27,8 @@ def flow(**changes: Any) -> Flow:
         ({"port": 65536}, "flow[Redis].port: 65536 cannot be used: give a number from 1 to 65535"),
         ({"port": "https"}, "flow[Redis].port: 'https' cannot be used: give a number from 1 to 65535, or 'ssh'"),
         ({"port": "ssh", "protocol": FlowProtocol.UDP}, "flow[Redis].protocol: 'udp' cannot be used: SSH is tcp"),
+        ({"port": None}, "flow[Redis].port: None cannot be used: tcp has ports: give the one it is for"),
+        ({"protocol": FlowProtocol.VRRP}, "flow[Redis].port: 6379 cannot be used: vrrp has no ports: remove it"),
         ({"sources": "all"}, "flow[Redis].sources: 'all' cannot be used: give a list, or 'any'"),
         ({"sources": ["app1.example.com"]}, "a DNS name is no source address to a kernel"),
         ({"sources": ["192.0.2.1/24"]}, "has host bits set"),
@@ -100,6 +102,15 @@ def test_a_guard_needs_a_flow() -> None:
     assert "guard closes nothing without a port" in refusal(lambda db1: FirewallArgs(host=db1, flows=[]))
     ssh = flow(port="ssh")
     assert "guard closes nothing without a port" in refusal(lambda db1: FirewallArgs(host=db1, flows=[ssh]))
+
+
+def test_a_protocol_without_ports_is_enough_for_a_guard() -> None:
+    vrrp = Flow(sources=["192.0.2.12"], purpose="VRRP", protocol=FlowProtocol.VRRP)
+
+    def program() -> None:
+        assert FirewallArgs(host=host("lb1"), flows=[vrrp]).flows == [vrrp]
+
+    register(program)
 
 
 def test_outputs_are_looked_at_when_they_are_known() -> None:
