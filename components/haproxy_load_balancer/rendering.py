@@ -17,6 +17,7 @@ PEER_CERTIFICATE: Final = "/etc/haproxy/peers.pem"
 PEER_AUTHORITY: Final = "/etc/haproxy/peers-ca.pem"
 CHECK_CERTIFICATE: Final = "/etc/haproxy/check.pem"
 CHECK_AUTHORITY: Final = "/etc/haproxy/check-ca.pem"
+READINESS: Final = "/run/haproxy/ready.sock"
 
 _TEMPLATES: Final = Templates(__file__)
 _HELLO_DELAY: Final = "5s"  # a client has this long for its TLS ClientHello
@@ -47,6 +48,7 @@ def configuration(settings: HaproxySettings, *, stats_socket: str, local_peer: s
             "check_identity": _identity(CHECK_CERTIFICATE, CHECK_AUTHORITY),
             "table_type": lambda backend: _table_type(settings, backend),
             "hello_delay": _HELLO_DELAY,
+            "readiness": READINESS,
         },
     )
 

@@ -511,6 +511,8 @@ class HaproxySettings(Settings):
         retries: Attempts to connect, the last ones to another server; default 3.
         hard_stop_after: How long a process that was reloaded stays for the connections it still has, default `3h`.
         log_level: Least severe messages that reach the journal, default `info`: every connection.
+        readiness: Whether any account of the host can ask a socket whether HAProxy works, default false: what a virtual
+            IP's health check needs (`haproxy_ready`).
     """
 
     frontends: Some[Frontend]
@@ -522,6 +524,7 @@ class HaproxySettings(Settings):
     retries: int = Field(default=3, ge=0, le=100)
     hard_stop_after: Time = "3h"
     log_level: LogLevel = LogLevel.INFO
+    readiness: bool = False
 
     @property
     def passwords(self) -> frozenset[str]:

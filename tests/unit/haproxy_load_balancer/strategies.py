@@ -141,5 +141,6 @@ def settings(draw: st.DrawFn) -> dict[str, Any]:
             retries=st.integers(0, 100),
             hardStopAfter=times,
             logLevel=st.sampled_from(["debug", "info", "notice", "warning", "err"]),
+            readiness=st.booleans(),
         )
     )
