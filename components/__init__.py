@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from components.firewall import *  # noqa: F403
     from components.haproxy_load_balancer import *  # noqa: F403
     from components.host import *  # noqa: F403
+    from components.keepalived_vip import *  # noqa: F403
     from components.redis_tls_cluster import *  # noqa: F403
     from components.ssh_tunnel_host import *  # noqa: F403
 
@@ -25,6 +26,7 @@ _COMPONENTS: Final = (
     "haproxy_load_balancer",
     "cache_service",
     "redis_tls_cluster",
+    "keepalived_vip",
 )
 
 
