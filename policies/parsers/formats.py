@@ -20,6 +20,7 @@ class Format(StrEnum):
     UNIT = "systemd unit"
     AUTHORIZED_KEYS = "authorized_keys"
     KNOWN_HOSTS = "known_hosts"
+    KEEPALIVED = "keepalived.conf"
 
 
 # Format, path and, where a path says too little, text. The first hit wins. A path may be bare: a key of a ConfigMap.
@@ -34,6 +35,8 @@ _TABLE: Final = tuple(
         (Format.SENTINEL, r"^(?!.*\.d/).*sentinel[^/]*\.conf$", None),
         (Format.REDIS, r"^(?!.*\.d/).*(^|/)(redis|valkey)[^/]*\.conf$", None),
         (Format.REDIS, r"^/etc/(redis|valkey)/.*\.conf$", None),
+        (Format.KEEPALIVED, r"(^|/)keepalived[^/]*\.conf$", None),
+        (Format.KEEPALIVED, r"^/etc/keepalived/.*\.conf$", None),
         (Format.KNOWN_HOSTS, r"known_hosts[^/]*$", None),
         (Format.AUTHORIZED_KEYS, r"authorized_keys[^/]*$", None),
         (Format.AUTHORIZED_KEYS, r"^/etc/ssh/.*\.keys$", None),

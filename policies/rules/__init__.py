@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from policies.rules import certificates, host_keys, listeners, plaintext, redis_access, secrets, tunnel_hardening
+from policies.rules import (
+    certificates,
+    host_keys,
+    listeners,
+    plaintext,
+    redis_access,
+    secrets,
+    tunnel_hardening,
+    virtual_ips,
+)
 from policies.rules.finding import Command, Finding, HostFiles, Issued
 
 __all__ = ["FAMILIES", "Command", "Family", "Finding", "HostFiles", "Issued", "check_command", "check_files"]
@@ -71,6 +80,12 @@ FAMILIES: Final = (
         summary="SSH tunnels authenticate both ends, carry nothing but their port, and never give up.",
         rules=tunnel_hardening.RULES,
         files=tunnel_hardening.check,
+    ),
+    Family(
+        name="virtual-ips",
+        summary="Virtual IPs move between the hosts that are named, and nobody else has a say in it.",
+        rules=virtual_ips.RULES,
+        files=virtual_ips.check,
     ),
     Family(
         name="host-key-pinned",

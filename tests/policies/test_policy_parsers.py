@@ -431,7 +431,10 @@ def test_key_types(kind: str) -> None:
         ("/root/.ssh/authorized_keys", "", Format.AUTHORIZED_KEYS),
         ("/etc/ssh/a/generation-1.keys", "", Format.AUTHORIZED_KEYS),
         ("/etc/ssh/ssh_known_hosts", "", Format.KNOWN_HOSTS),
-        ("/etc/keepalived/keepalived.conf", "", None),
+        ("/etc/keepalived/keepalived.conf", "", Format.KEEPALIVED),
+        ("/etc/keepalived/addresses", "", None),
+        ("/etc/sysctl.d/60-keepalived-vip.conf", "", None),
+        ("/etc/systemd/system/keepalived.service.d/a.conf", "", Format.UNIT),
     ],
 )
 def test_formats(path: str, text: str, expected: Format | None) -> None:
