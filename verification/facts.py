@@ -113,6 +113,7 @@ class Facts:
         sessions: HAProxy's sessions by the path of its socket.
         tables: What only the kernel (`+`) or only the file (`-`) has, by path of a file of nft; empty where they agree.
         redis: How nodes of Redis groups are, by their script: lines that begin with `+` (well) or `-` (not).
+        keepalived: What keepalived says of itself, JSON by its script.
         failures: Last words of what could not be told, by kind and arguments.
     """
 
@@ -130,6 +131,7 @@ class Facts:
     sessions: Mapping[str, tuple[Session, ...]] = field(default_factory=dict)
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     redis: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keepalived: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
 
@@ -179,6 +181,7 @@ def parse(text: str) -> Facts:
         sessions={socket: tuple(_sessions(body)) for (socket,), body in about("sessions")},
         tables={path: tuple(body) for (path,), body in about("table")},
         redis={script: tuple(body) for (script,), body in about("redis")},
+        keepalived={script: "".join(body) for (script,), body in about("keepalived")},
         failures=failures,
     )
 

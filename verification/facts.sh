@@ -10,6 +10,7 @@
 #   sessions SOCKET   sessions of an HAProxy
 #   table FILE  how the kernel's table differs from what this file of nft would make
 #   redis SCRIPT      how a node of a Redis group is, as its own script says
+#   keepalived SCRIPT what the running keepalived was told and thinks, as JSON
 # Listeners, connections and addresses are told unasked.
 #
 # Standard output: sections "#=KIND<tab>ARGUMENT…", lines, "#?STATUS"; the last one is "#=end".
@@ -144,5 +145,8 @@ asked table | while IFS= read -r path; do
 done
 asked redis | while IFS= read -r script; do
     tell "redis$TAB$script" "$script" status
+done
+asked keepalived | while IFS= read -r script; do
+    tell "keepalived$TAB$script" "$script" state
 done
 begin end

@@ -216,6 +216,21 @@ class Cache:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VirtualIps:
+    """Virtual IPs that move between some hosts.
+
+    Attributes:
+        name: Name of the resource.
+        hosts: Names of the hosts that may hold them.
+        instances: Addresses that move together, by the instance's name.
+    """
+
+    name: str
+    hosts: tuple[str, ...]
+    instances: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServedCertificate:
     """A certificate that a service shows its clients.
 
@@ -244,6 +259,7 @@ class Stack:
         hosts: Hosts by name.
         caches: Cache services.
         served: Certificates that services show.
+        vips: Virtual IPs.
         client_networks: Networks from which a cache may have clients, such as a cluster's pods.
         exemptions: Exceptions from policies, by policy.
     """
@@ -251,6 +267,7 @@ class Stack:
     hosts: Mapping[str, Host]
     caches: tuple[Cache, ...] = ()
     served: tuple[ServedCertificate, ...] = ()
+    vips: tuple[VirtualIps, ...] = ()
     client_networks: tuple[Network, ...] = ()
     exemptions: Mapping[str, tuple[Exemption, ...]] = field(default_factory=dict)
 

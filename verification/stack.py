@@ -24,6 +24,7 @@ from verification.model import (
     ServedCertificate,
     Stack,
     Tunnels,
+    VirtualIps,
 )
 
 _OURS: Final = "sealed-data-tier:"
@@ -34,6 +35,7 @@ _ADMISSION: Final = "sealed-data-tier:ssh_tunnel_host:SshTunnelServer"
 _BALANCER: Final = "sealed-data-tier:haproxy_load_balancer:HaproxyLoadBalancer"
 _CACHE: Final = "sealed-data-tier:cache_service:CacheService"
 _REDIS: Final = "sealed-data-tier:redis_tls_cluster:RedisTlsCluster"
+_VIRTUAL_IPS: Final = "sealed-data-tier:keepalived_vip:KeepalivedVip"
 _COMMAND: Final = "command:remote:Command"
 #: What components that serve TLS register: a list of {host, address, port, certificate, trusted, renewalDays, names}.
 SERVED: Final = "served"
@@ -65,6 +67,7 @@ def read(state: State) -> Stack:
         hosts=dict(sorted(hosts.items())),
         caches=tuple(_cache(state, each) for each in state.of_kind(_CACHE)),
         served=served,
+        vips=tuple(map(_virtual_ips, state.of_kind(_VIRTUAL_IPS))),
     )
 
 
@@ -160,6 +163,15 @@ def _tunnels(state: State, tunnels: Resource) -> Tunnels:
     role = next((_role(state, each) for each in state.below(tunnels, _ROLE)), Role(name=""))
     keys = (file.text for file in role.files.values() if file.secret)
     return Tunnels(user="".join(role.users[:1]), units=tuple(tunnels.inputs["units"]), key=next(keys, None))
+
+
+def _virtual_ips(group: Resource) -> VirtualIps:
+    instances = group.inputs["settings"]["instances"]
+    return VirtualIps(
+        name=group.name,
+        hosts=tuple(group.inputs["hosts"]),
+        instances={each["name"]: tuple(vip.partition("/")[0] for vip in each["addresses"]) for each in instances},
+    )
 
 
 def _balancer(balancer: Resource) -> Balancer:

@@ -16,6 +16,7 @@ from verification.families import (
     redis,
     traffic,
     units,
+    virtual_ips,
 )
 from verification.family import Family
 
@@ -27,6 +28,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     units.FAMILY,
     traffic.FAMILY,
     redis.FAMILY,
+    virtual_ips.FAMILY,
     certificates.FAMILY,
     confinement.FAMILY,
     files.FAMILY,

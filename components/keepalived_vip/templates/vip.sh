@@ -101,6 +101,7 @@ state() {
         sleep 0.1
     done
     cat "$file"
+    rm -f -- "$file"
 }
 
 case ${1:-}:$# in

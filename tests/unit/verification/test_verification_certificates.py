@@ -276,6 +276,15 @@ def test_what_is_served_is_read_from_any_component_once() -> None:
     assert stack.hosts["cache1"].redis == ("/usr/local/lib/valkey-tls/node",)
 
 
+def test_virtual_ips_are_read() -> None:
+    instances = [{"name": "front", "addresses": ["192.0.2.5/24", "2001:db8::5/64"]}]
+    inputs = {"hosts": ["lb1", "lb2"], "settings": {"instances": instances}}
+    group = resource("sealed-data-tier:keepalived_vip:KeepalivedVip", "front", inputs=inputs)
+    (vips,) = read(state_of(group)).vips
+    assert (vips.name, vips.hosts) == ("front", ("lb1", "lb2"))
+    assert vips.instances == {"front": ("192.0.2.5", "2001:db8::5")}
+
+
 def test_component_that_tells_it_in_another_way_is_refused() -> None:
     with pytest.raises(UnusableStackError, match="cache: its output `served` cannot be read"):
         read(state_of(resource(COMPONENT, "cache", outputs={"served": [{"host": "cache1"}]})))

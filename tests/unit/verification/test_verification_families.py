@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
@@ -41,10 +42,11 @@ from verification.families import (
     redis,
     traffic,
     units,
+    virtual_ips,
 )
 from verification.families.exposure import Answer, Attempt
 from verification.families.traffic import NotPassed
-from verification.model import Endpoint, Host, Role, Stack
+from verification.model import Endpoint, Host, Role, Stack, VirtualIps
 from verification.stack import RULES
 
 HOSTS = (APPLICATION, BALANCER, OUTSIDER)
@@ -190,6 +192,112 @@ def test_nodes_of_redis_tell_how_they_are() -> None:
 def test_host_without_redis_is_not_asked_for_one() -> None:
     assert list(redis.questions(BALANCER)) == []
     assert redis.judge(STACK, BALANCER, Facts()) is None
+
+
+# --- virtual IPs ------------------------------------------------------------------------------------------------------
+
+VIPS = ("192.0.2.5", "2001:db8::5")
+GROUP = VirtualIps(name="front", hosts=("app", "lb"), instances={"front": VIPS})
+INSTANCE = """
+vrrp_instance front {
+    virtual_router_id 51
+    priority 101
+    advert_int 0.1
+    virtual_ipaddress { 192.0.2.5 dev eth0 }
+    virtual_ipaddress_excluded { 2001:db8::5 dev eth0 }
+}
+"""
+RUNNING: dict[str, Any] = {
+    "iname": "front",
+    "vrid": 51,
+    "base_priority": 101,
+    "adver_int": 0.1,
+    "state": 1,
+    "vips": ["192.0.2.5 dev eth0 scope global"],
+    "evips": ["2001:db8::5 dev eth0 scope global deprecated"],
+}
+
+
+@pytest.mark.parametrize(
+    ("app", "lb", "outsider", "problems"),
+    [
+        (VIPS, (), (), {}),
+        ((), ("192.0.2.5", "2001:db8:0::5"), (), {}),
+        (VIPS, VIPS[:1], (), {"app": ["holds 192.0.2.5, as does lb"], "lb": ["holds 192.0.2.5, as does app"]}),
+        ((), (), (), {"app": ["nobody holds 192.0.2.5", "nobody holds 2001:db8::5"]}),
+        (VIPS[:1], VIPS[1:], (), {"app": ["the addresses of 'front' are apart: app, lb hold some each"]}),
+        (VIPS[1:], (), VIPS[:1], {"outsider": ["holds 192.0.2.5, which is for app, lb"], "app": None}),
+        (VIPS, None, (), {}),
+        ((), None, (), {"app": [f"not done: lb could hold {vip}" for vip in VIPS]}),
+    ],
+)
+def test_each_virtual_ip_has_one_holder(
+    app: tuple[str, ...], lb: tuple[str, ...] | None, outsider: tuple[str, ...], problems: dict[str, Any]
+) -> None:
+    stack = replace(STACK, vips=(GROUP,))
+    held = {"app": app, "outsider": outsider} | ({} if lb is None else {"lb": lb})
+    found = {each.host: list(each.problems) for each in virtual_ips.holders(stack, held) if each.problems}
+    assert set(found) == set(problems)
+    assert all(problems[host] in (None, found[host]) for host in found)
+
+
+def test_who_holds_and_who_stands_by_is_told() -> None:
+    outcomes = virtual_ips.holders(replace(STACK, vips=(GROUP,)), {"app": VIPS, "lb": ()})
+    assert {each.host: each.summary for each in outcomes} == {
+        "app": "holds 192.0.2.5, 2001:db8::5",
+        "lb": "stands by for front",
+    }
+
+
+def keepalived(*running: dict[str, Any]) -> list[str]:
+    """What is said of a keepalived that runs some instances."""
+    files = {virtual_ips.SCRIPT: text_file(""), virtual_ips.CONFIGURATION: text_file(INSTANCE)}
+    host = replace(OUTSIDER, roles=(Role(name="keepalived", files=files),))
+    assert [str(each) for each in virtual_ips.questions(host)] == [f"keepalived\t{virtual_ips.SCRIPT}"]
+    told = json.dumps([{"data": each, "stats": {}} for each in running])
+    outcome = virtual_ips.judge(STACK, host, Facts(keepalived={virtual_ips.SCRIPT: told}))
+    assert outcome is not None
+    return list(outcome.problems)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({}, None),
+        ({"base_priority": 100}, "instance 'front' runs with priority 100, not 101"),
+        ({"adver_int": 1}, "instance 'front' runs with advert_int 1, not 0.1"),
+        ({"vrid": 5}, "instance 'front' runs with virtual_router_id 5, not 51"),
+        ({"evips": []}, "instance 'front' runs with 192.0.2.5, not 192.0.2.5, 2001:db8::5"),
+        (
+            {"state": 3},
+            "instance 'front' is in state FAULT: its health check fails, or its interface or address is gone",
+        ),
+    ],
+)
+def test_keepalived_runs_what_was_written(change: dict[str, Any], problem: str | None) -> None:
+    assert keepalived({**RUNNING, **change}) == ([problem] if problem else [])
+
+
+def test_keepalived_runs_all_that_was_written_and_nothing_else() -> None:
+    assert keepalived() == ["keepalived does not run the instance 'front'"]
+    more = {**RUNNING, "iname": "back"}
+    assert keepalived(RUNNING, more) == [
+        f"keepalived runs the instance 'back', which is not in {virtual_ips.CONFIGURATION}"
+    ]
+
+
+@pytest.mark.parametrize("told", ["", "[{}]", "[1]", "nonsense"])
+def test_keepalived_that_does_not_answer_is_not_well(told: str) -> None:
+    host = replace(OUTSIDER, roles=(Role(name="keepalived", files={virtual_ips.SCRIPT: text_file("")}),))
+    facts = Facts(keepalived={virtual_ips.SCRIPT: told}) if told else Facts()
+    outcome = virtual_ips.judge(STACK, host, facts)
+    assert outcome is not None
+    assert outcome.problems[0].startswith("not done: ")
+
+
+def test_host_without_keepalived_is_not_asked_for_one() -> None:
+    assert list(virtual_ips.questions(BALANCER)) == []
+    assert virtual_ips.judge(STACK, BALANCER, Facts()) is None
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------
