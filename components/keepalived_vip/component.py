@@ -90,6 +90,7 @@ def role_spec(args: KeepalivedVipArgs, host: str) -> RoleSpec:
         ),
         validations=(
             Validation(name="interfaces and addresses", command=inspection.can_hold()),
+            Validation(name="accounts and programs", command=inspection.can_run(settings)),
             Validation(name="keepalived --config-test", command=inspection.accepted(settings)),
         ),
         checks=(Check(name="runs what was written", command=inspection.runs_this(settings, host)),),

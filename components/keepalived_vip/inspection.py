@@ -13,6 +13,27 @@ def can_hold() -> str:
     return f"sh @{{{SCRIPT}}} check @{{{ADDRESSES}}}"
 
 
+_RUNNABLE: Final = """runnable() { # property path, account, program
+    getent passwd "$2" >/dev/null ||
+        { echo "$1.user: $2 is no account of this host: make it first, or name another"; exit 1; }
+    [ -f "$3" ] && [ -x "$3" ] ||
+        { echo "$1.command: $3 is no program of this host: correct it, or bring it first"; exit 1; }
+}
+"""
+
+
+def can_run(settings: KeepalivedVipSettings) -> str:
+    """Refuse accounts and programs that are not there; keepalived would log it and do without some of them."""
+    scripts = [
+        (f"instances[{at}].trackScripts[{number}]", script.user, script.command[0])
+        for at, instance in enumerate(settings.instances)
+        for number, script in enumerate(instance.track_scripts)
+    ]
+    if settings.hook:
+        scripts.append(("hook", settings.hook.user, settings.hook.command[0]))
+    return _RUNNABLE + "\n".join(f"runnable '{path}' {user} {program}" for path, user, program in scripts)
+
+
 def accepted(settings: KeepalivedVipSettings) -> str:
     """The daemon's own checker, which asks for scripts where keepalived.conf says that they are."""
     if settings.hook is None:

@@ -23,6 +23,7 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_./:=,%+?&\[\]-][A-Za-z0-9_./:=,%+?&@\[\]-
 _MAIL: Final = re.compile(r"[A-Za-z0-9_.+-]+@[A-Za-z0-9.-]+")
 _FEWEST_NODES: Final = 2
 _FIRST_PRIORITY: Final = 100
+_ROUNDING: Final = 1e-6
 _SMALL_PREFIX: Final = {4: 31, 6: 127}  # from here on a network has no address of its own
 
 Vip = IPv4Interface | IPv6Interface
@@ -78,6 +79,12 @@ def _script_user(name: str) -> str:
     if account_name(name) == "root":
         raise ValueError("'root' is too much for a script: name another account, and let it use sudo where it must")
     return name
+
+
+def _centiseconds(value: float) -> float:
+    if abs(value * 100 - round(value * 100)) > _ROUNDING:
+        raise ValueError(f"{value:g} is no multiple of 0.01, in which VRRPv3 counts: round it")
+    return value
 
 
 def _mail_address(text: str) -> str:
@@ -154,7 +161,7 @@ class VrrpInstance(Settings):
             before it: 101 and 100.
         preempt: Whether the host with the highest priority takes the addresses back as soon as it is well. Default
             false: they stay where they are, and move only when they have to.
-        advert_interval: Seconds between adverts, 0.01 to 40.95; default 0.1.
+        advert_interval: Seconds between adverts, 0.01 to 40.95 in steps of 0.01; default 0.1.
         lost_adverts: Adverts that have to be missing before the backup takes over, 2 to 100; default 6.
         track_scripts: Health checks of what serves behind the addresses.
     """
@@ -164,7 +171,7 @@ class VrrpInstance(Settings):
     addresses: Some[Annotated[Vip, BeforeValidator(_vip)]]
     priorities: Mapping[str, Annotated[int, Field(ge=1, le=254)]] = {}
     preempt: bool = False
-    advert_interval: float = Field(default=0.1, ge=0.01, le=40.95)
+    advert_interval: Annotated[float, Field(ge=0.01, le=40.95), AfterValidator(_centiseconds)] = 0.1
     lost_adverts: int = Field(default=6, ge=2, le=100)
     track_scripts: tuple[TrackScript, ...] = ()
 

@@ -9,11 +9,17 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
 
 from components.keepalived_vip import KeepalivedVipSettings, TrackScript, haproxy_ready, rendering
+from components.keepalived_vip.rendering import CONFIGURATION
 from components.settings import load
+from policies.parsers.keepalived import parse
+from policies.rules import HostFiles, check_files
+from tests.unit.keepalived_vip.strategies import groups
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "keepalived"
+unhurried: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 
 
 def case(name: str) -> tuple[KeepalivedVipSettings, dict[str, Any]]:
@@ -54,3 +60,33 @@ def test_the_check_of_haproxy_is_the_golden_one() -> None:
 def test_a_check_gives_up_before_it_runs_again() -> None:
     assert haproxy_ready(interval=1.5).command[5] == "1.5"
     assert TrackScript(name="a", command=("/bin/true",), interval=2).limit == 2
+
+
+@unhurried
+@given(groups())
+def test_policies_read_back_what_is_written(data: dict[str, Any]) -> None:
+    known = load(KeepalivedVipSettings, data, "vip")
+    addresses = {node.host: node.address for node in known.nodes if node.address}
+    for host in known.hosts:
+        text = rendering.configuration(known, host, addresses)
+        assert check_files(HostFiles(texts={CONFIGURATION: text})) == []
+        found = parse(text)
+        assert not found.problems
+        written = {each.words[1]: each for each in found.top.all("vrrp_instance")}
+        assert set(written) == {instance.name for instance in known.instances}
+        for instance in known.instances:
+            here = written[instance.name]
+            words = {key: here.last(key) for key in ("virtual_router_id", "priority", "advert_int")}
+            numbers = {key: float(each.words[1]) for key, each in words.items() if each}
+            assert numbers == {
+                "virtual_router_id": instance.router_id,
+                "priority": known.priorities(instance)[host],
+                "advert_int": instance.advert_interval,
+            }
+            blocks = here.all("virtual_ipaddress", "virtual_ipaddress_excluded")
+            held = {each.words[0] for block in blocks for each in block.block}
+            assert held == {str(vip.ip) for vip in instance.addresses}
+            (peers,) = here.all("unicast_peer")
+            assert [each.words[0] for each in peers.block] == [
+                str(addresses[each]) for each in known.hosts if each != host
+            ]

@@ -61,6 +61,7 @@ def nodes(*addresses: str) -> dict[str, Any]:
             "vip.instances[0].addresses[1]: '192.0.2.5' is an address of instance 'front' already: remove one",
         ),
         (instance(advertInterval=0), "vip.instances[0].advertInterval (0): Input should be greater than or equal to"),
+        (instance(advertInterval=0.125), "advertInterval: 0.125 is no multiple of 0.01, in which VRRPv3 counts"),
         (instance(lostAdverts=1), "vip.instances[0].lostAdverts (1): Input should be greater than or equal to 2"),
         (
             instance(priorities={"lb1": 100, "lb9": 90, "lb2": 80}),
