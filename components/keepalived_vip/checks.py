@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.haproxy_load_balancer.rendering import READINESS
+from components.keepalived_vip.rendering import number
 from components.keepalived_vip.settings import TrackScript
 
 
@@ -16,6 +17,6 @@ def haproxy_ready(name: str = "haproxy", *, interval: float = 0.25, fall: int = 
         interval: Seconds from one run to the next.
         fall: Failures in a row that count.
     """
-    limit = f"{interval:g}"
+    limit = number(interval)
     command = ("/usr/bin/curl", "-fsS", "-o", "/dev/null", "--max-time", limit, "--unix-socket", READINESS)
     return TrackScript(name=name, command=(*command, "http://localhost/"), interval=interval, fall=fall)

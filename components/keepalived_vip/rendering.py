@@ -75,7 +75,7 @@ def script(name: str) -> str:
 
 def number(value: float) -> str:
     """Write a number as keepalived reads it and prints it again: `0.1`, `1`."""
-    return f"{value:g}"
+    return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 def _place(settings: KeepalivedVipSettings, host: str, addresses: Mapping[str, Address]) -> Mapping[str, Any]:

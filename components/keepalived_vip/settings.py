@@ -83,7 +83,13 @@ def _script_user(name: str) -> str:
 
 def _centiseconds(value: float) -> float:
     if abs(value * 100 - round(value * 100)) > _ROUNDING:
-        raise ValueError(f"{value:g} is no multiple of 0.01, in which VRRPv3 counts: round it")
+        raise ValueError(f"{value} is no multiple of 0.01, in which VRRPv3 counts: round it")
+    return value
+
+
+def _milliseconds(value: float) -> float:
+    if abs(value * 1000 - round(value * 1000)) > _ROUNDING:
+        raise ValueError(f"{value} is no multiple of 0.001, in which keepalived counts: round it")
     return value
 
 
@@ -98,7 +104,7 @@ Interface = Annotated[str, AfterValidator(_interface)]
 Command = Annotated[Some[Annotated[str, AfterValidator(_word)]], AfterValidator(_command)]
 ScriptUser = Annotated[str, AfterValidator(_script_user)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
-Seconds = Annotated[float, Field(ge=0.05, le=3600)]
+Seconds = Annotated[float, Field(ge=0.05, le=3600), AfterValidator(_milliseconds)]
 
 
 class VrrpNode(Settings):

@@ -22,7 +22,7 @@ def optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, An
 @st.composite
 def scripts(draw: st.DrawFn, name: str) -> dict[str, Any]:
     """A health check."""
-    interval = draw(st.floats(0.05, 3600))
+    interval = round(draw(st.floats(0.05, 3600)), 3)
     more = optional(
         timeout=st.just(interval), fall=st.integers(1, 100), rise=st.integers(1, 100), user=st.just("nobody")
     )

@@ -57,6 +57,14 @@ def test_the_check_of_haproxy_is_the_golden_one() -> None:
     assert settings.track_scripts == (haproxy_ready(),)
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0.1, "0.1"), (1, "1"), (40.95, "40.95"), (3600, "3600"), (0.05, "0.05"), (1234.567, "1234.567")],
+)
+def test_numbers_have_the_decimals_that_keepalived_takes(value: float, written: str) -> None:
+    assert rendering.number(value) == written
+
+
 def test_a_check_gives_up_before_it_runs_again() -> None:
     assert haproxy_ready(interval=1.5).command[5] == "1.5"
     assert TrackScript(name="a", command=("/bin/true",), interval=2).limit == 2

@@ -108,6 +108,10 @@ def nodes(*addresses: str) -> dict[str, Any]:
         (script(user="root"), "trackScripts[0].user: 'root' is too much for a script: name another account"),
         (script(user="a b"), "'a b' is no account name"),
         (script(interval=0), "trackScripts[0].interval (0): Input should be greater than or equal to 0.05"),
+        (
+            script(interval=0.3333),
+            "trackScripts[0].interval: 0.3333 is no multiple of 0.001, in which keepalived counts",
+        ),
         (script(interval=1, timeout=3), "timeout: 3 is longer than fall times interval: a hang would be noticed late"),
         (script(weight=-50), "weight: -50 moves nothing without preempt, since a holder is left alone"),
         (script(weight=300), "trackScripts[0].weight (300): Input should be less than or equal to 253"),
