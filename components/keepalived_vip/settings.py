@@ -191,7 +191,7 @@ class NotifyHook(Settings):
     Attributes:
         command: Program, by its absolute path, and arguments.
         user: Account that it runs as, default `keepalived_script`; never root.
-        timeout: Seconds after which a call is ended, so that the next one can begin; default 30.
+        timeout: Seconds after which a call is killed, so that the next one can begin; default 30.
     """
 
     command: Command

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Hands keepalived's events to a command, one at a time and in their order: notify SECONDS COMMAND… FIFO
 set -u
-# keepalived ends this by SIGTERM, at a stop and at a reload. What it wrote before is still handed over: then it closes
-# the FIFO, and that is the end.
-trap : TERM
+# At a stop and at a reload keepalived and systemd send SIGTERM. What keepalived wrote before is still handed over: it
+# closes the FIFO, and that is the end. Calls are not cut short by it either, only by their own limit.
+trap '' TERM
 
 limit=$1
 shift
@@ -19,15 +19,9 @@ shift
 exec 9</run/keepalived
 flock 9
 
-while :; do
-    read -r kind name state priority <&8
-    case $? in
-    0) ;;
-    1) exit 0 ;;
-    *) continue ;; # a signal
-    esac
+while read -r kind name state priority <&8; do
     name=${name#\"}
     name=${name%\"}
-    timeout -k 5 "$limit" "$@" "$kind" "$name" "$state" "$priority" </dev/null 8<&- 9<&- ||
+    timeout -s KILL "$limit" "$@" "$kind" "$name" "$state" "$priority" </dev/null 8<&- 9<&- ||
         logger -t keepalived-notify -- "$1 ended with $? at $kind $name $state"
 done
