@@ -1,0 +1,1 @@
+"""Virtual IPs on two load balancers, on lab hosts of their own."""
