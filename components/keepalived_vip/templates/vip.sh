@@ -11,7 +11,6 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 
 ADDRESSES=/etc/keepalived/addresses
-SYSCTL=/etc/sysctl.d/60-keepalived-vip.conf
 KEPT=/var/lib/keepalived-vip
 UNIT=keepalived.service
 STATE_LIMIT=50 # tenths of a second
@@ -34,16 +33,16 @@ release() {
 nonlocal() { # nonlocal | local | leave
     for family in ipv4 ipv6; do
         setting=net.$family.ip_nonlocal_bind
+        [ -e "/proc/sys/net/$family/ip_nonlocal_bind" ] || continue # a kernel without IPv6
         if [ "$1" = nonlocal ]; then
-            # The file may have been read at boot already: what was before it came is kept on disk, once.
-            [ -f "$KEPT/$setting" ] || sysctl -n "$setting" >"$KEPT/$setting" 2>/dev/null || rm -f -- "$KEPT/$setting"
-            continue
+            # The kernel may have been told at boot already: what it had before all this is kept on disk, once.
+            [ -f "$KEPT/$setting" ] || sysctl -n "$setting" >"$KEPT/$setting"
+            sysctl -q -w "$setting=1"
+        elif [ -f "$KEPT/$setting" ]; then
+            sysctl -q -w "$setting=$(cat "$KEPT/$setting")"
+            rm -f -- "$KEPT/$setting"
         fi
-        [ -f "$KEPT/$setting" ] || continue
-        sysctl -q -w "$setting=$(cat "$KEPT/$setting")"
-        rm -f -- "$KEPT/$setting"
     done
-    [ "$1" != nonlocal ] || sysctl -q -p "$SYSCTL"
 }
 
 lladdr() { # interface address: the hardware address that answers for it now
