@@ -48,10 +48,12 @@ Cause = Callable[[Pair, LabHost, Healing], AbstractContextManager[None]]
 @contextmanager
 def _host_lost(pair: Pair, host: LabHost, healing: Healing) -> Iterator[None]:
     host.kill()
+    lost = time.time()
     try:
         yield
     finally:
         host.start()
+        pair.note_loss(host.name, lost)
         healing.now()
 
 

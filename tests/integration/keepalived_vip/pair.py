@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,8 +117,11 @@ class Pair:
                 stdin=_HOOK,
             )
             host.run("cat >/usr/local/lib/who.py", stdin=(_HERE / "who.py").read_text())
+            _serve(host, "who", "/usr/bin/python3 /usr/local/lib/who.py")
+            _serve(host, "watch", f"/bin/sh -c 'exec ip -ts -o monitor address >>{_WATCHED}'")
         for name in ("client", "sink"):
             self.outsider.run(f"cat >/usr/local/lib/{name}.py", stdin=(_HERE / f"{name}.py").read_text())
+        _serve(self.outsider, "sink", f"/usr/bin/python3 /usr/local/lib/sink.py {MAILS}")
 
     def up(self, vip: Mapping[str, Any] | None = SETTINGS, *, check: bool = True, **config: Any) -> Outcome:
         """Bring the stack to this configuration; without `vip` the load balancers go."""
@@ -134,13 +137,6 @@ class Pair:
         if self._brought != {"lab": LAB, "vip": SETTINGS}:
             self.up()
         self.settle()
-
-    def serve(self) -> None:
-        """Have what a reboot ends run again: servers, who watches the addresses, and who takes mail."""
-        for host in self.hosts.values():
-            _keep(host, "who", "exec python3 /usr/local/lib/who.py")
-            _keep(host, "watch", f"exec ip -ts -o monitor address >>{_WATCHED}")
-        _keep(self.outsider, "sink", f"exec python3 /usr/local/lib/sink.py {MAILS}")
 
     def holders(self, address: str = VIP) -> list[str]:
         """Hosts that hold a virtual IP."""
@@ -180,7 +176,6 @@ class Pair:
 
     def settle(self) -> None:
         """Wait until all is well."""
-        self.serve()
         wait_for(self.well, 60)
 
     @contextmanager
@@ -200,11 +195,11 @@ class Pair:
     def spans(self, name: str, since: float) -> list[Span]:
         """When a host held the virtual IP, after a moment; a span that is not over ends now."""
         lines = self.hosts[name].run(["cat", _WATCHED]).stdout.splitlines()
-        events = [
-            (datetime.fromisoformat(found[1]).astimezone().timestamp(), found[2] is None)
+        events = sorted(
+            (datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp(), found[2] is None)
             for line in lines
             if (found := _EVENT.match(line))
-        ]
+        )
         spans: list[Span] = []
         begun = None
         for at, added in events:
@@ -216,6 +211,11 @@ class Pair:
         if begun:
             spans.append((begun, time.time()))
         return [(max(start, since), end) for start, end in spans if end > since]
+
+    def note_loss(self, name: str, moment: float) -> None:
+        """Write down when a host held the virtual IP no longer, because it was none: nobody else could."""
+        at = datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+        self.hosts[name].run(f"echo '[{at}] Deleted by a loss inet {VIP}/32' >>{_WATCHED}")
 
     def both_held(self, since: float) -> float:
         """Seconds after a moment in which both hosts held the virtual IP."""
@@ -256,9 +256,10 @@ def _asked(host: LabHost, address: str) -> str:
     return host.run(dial, check=False).stdout.strip()
 
 
-def _keep(host: LabHost, unit: str, command: str) -> None:
-    if host.run(f"systemctl is-active -q {unit}", check=False).returncode:
-        host.run(f"systemctl reset-failed {unit} 2>/dev/null; systemd-run --collect --unit={unit} sh -c '{command}'")
+def _serve(host: LabHost, unit: str, command: str) -> None:
+    """Run something now and after each boot."""
+    text = f"[Service]\nExecStart={command}\nRestart=always\n[Install]\nWantedBy=multi-user.target\n"
+    host.run(f"cat >/etc/systemd/system/{unit}.service && systemctl enable -q --now {unit}", stdin=text)
 
 
 def _holds(host: LabHost, address: str) -> bool:
