@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from components.haproxy_load_balancer import *  # noqa: F403
     from components.host import *  # noqa: F403
     from components.keepalived_vip import *  # noqa: F403
+    from components.postgres_ha_pair import *  # noqa: F403
     from components.redis_tls_cluster import *  # noqa: F403
     from components.ssh_tunnel_host import *  # noqa: F403
 
@@ -27,6 +28,7 @@ _COMPONENTS: Final = (
     "cache_service",
     "redis_tls_cluster",
     "keepalived_vip",
+    "postgres_ha_pair",
 )
 
 

@@ -24,7 +24,7 @@ class CertificateArgs:
 
     Attributes:
         authority: Who signs it: a `CertificateAuthority` of this stack, or a `SharedAuthority` of another one.
-        common_name: Name of its holder, for people; clients look at `names` only.
+        common_name: Name of its holder, for people; clients look at `names` only. Empty: none.
         names: Every DNS name and IPv4 or IPv6 address that a client dials; empty for a client's certificate.
         usage: Server, client or both, default both: a node of a replicated service is its peers' client too.
         settings: Kind of key, validity and renewal.

@@ -1,0 +1,169 @@
+"""Two PostgreSQL servers and a witness as a resource."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from itertools import chain
+from typing import Final
+
+import pulumi
+
+from components.certificates import Certificate, CertificateArgs, Usage
+from components.host import Role
+from components.inputs import combined, secret
+from components.names import bracketed
+from components.passwords import Passwords
+from components.postgres_ha_pair import rendering
+from components.postgres_ha_pair.arguments import PostgresHaPairArgs
+from components.postgres_ha_pair.member import Member, Shared
+from components.postgres_ha_pair.rendering import COMMAND, ETCD_LIBRARY
+from components.postgres_ha_pair.settings import PATRONI, DatabaseSettings, PostgresHaSettings, login
+
+# Who administers etcd is known by the name in its certificate.
+_ADMINISTRATOR: Final = "root"
+
+
+class PostgresHaPair(pulumi.ComponentResource):
+    """Two PostgreSQL servers, of which the standby takes over by itself, and a witness.
+
+    Who leads is decided by Patroni, over an etcd of three members. Commits wait for the standby. Everything is TLS with
+    certificates of the authority; certificates and passwords change without a restart.
+
+    Attributes:
+        endpoints: `address:port` of both servers.
+        dsns: Connection URL by database, without password; it finds the primary by itself.
+        users: Role that an application logs in with now, by the role that owns its database.
+        passwords: Passwords of these (secret), by the same.
+        authority: Certificates that clients trust, in PEM.
+        client_certificate: The applications' certificate in PEM.
+        client_key: Its key in PEM (secret).
+        leader_check: Command on both servers that exits with 0 on the leader only.
+        flows: What it needs of each host's firewall, by host.
+    """
+
+    endpoints: pulumi.Output[list[str]]
+    dsns: pulumi.Output[dict[str, str]]
+    users: dict[str, str]
+    passwords: pulumi.Output[dict[str, str]]
+    authority: pulumi.Output[str]
+    client_certificate: pulumi.Output[str]
+    client_key: pulumi.Output[str]
+    leader_check: str = f"{rendering.LIBRARY}/is-leader"
+
+    def __init__(self, name: str, args: PostgresHaPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        settings = args.settings
+        hidden = {"databases": {"__all__": {"password"}}}
+        inputs = {
+            "settings": settings.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=hidden),
+            "hosts": sorted(args.members),
+        }
+        super().__init__("sealed-data-tier:postgres_ha_pair:PostgresHaPair", name, inputs, opts)
+        here = pulumi.ResourceOptions(parent=self)
+        shared = Shared.of(
+            settings,
+            Passwords(f"{name}-passwords", settings.passwords, here),
+            administrator=self._client(f"{name}-administrator", args, _ADMINISTRATOR),
+            # etcd's gateway, by which Patroni comes, refuses certificates with a common name once it asks for
+            # passwords (etcd, server/embed/serve.go).
+            patroni=self._client(f"{name}-patroni", args, ""),
+            client=self._client(f"{name}-client", args, f"{settings.name} client"),
+        )
+        members = [Member(name, args, host, shared, here) for host in args.members]
+        nodes = [member for member in reversed(members) if member.node]
+        self.flows = {host: args.flows(host) for host in args.members}
+        self.roles: list[Role] = []
+        etcd = self._etcd(name, args, members, shared)
+        self._servers(name, nodes, etcd)
+        self._settle(name, nodes)
+
+        addresses = [args.address(host) for host in args.data_hosts]
+        self.endpoints = pulumi.Output.all(*addresses).apply(
+            lambda known: [f"{bracketed(each)}:{settings.connections.port}" for each in known]
+        )
+        self.dsns = self.endpoints.apply(
+            lambda known: {each.name: _dsn(settings, each, known) for each in settings.databases}
+        )
+        self.users = {user: _login(settings, user) for user in settings.users}
+        self.passwords = pulumi.Output.all(**{user: shared.current[user] for user in settings.users})
+        self.authority = args.authority.trusted
+        self.client_certificate, self.client_key = shared.client.certificate, shared.client.private_key
+        self.outputs = {
+            "endpoints": self.endpoints,
+            "dsns": self.dsns,
+            "users": self.users,
+            "passwords": self.passwords,
+            "authority": self.authority,
+            "clientCertificate": self.client_certificate,
+            "clientKey": self.client_key,
+            "leaderCheck": self.leader_check,
+        }
+        self.register_outputs({**self.outputs, "served": list(chain.from_iterable(each.served() for each in members))})
+
+    def _client(self, name: str, args: PostgresHaPairArgs, common_name: str) -> Certificate:
+        return Certificate(
+            name,
+            CertificateArgs(
+                authority=args.authority,
+                common_name=common_name,
+                usage=Usage.CLIENT,
+                settings=args.settings.certificates,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _turn(self, after: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
+        """One host after the other: two members of three, and one server of two, are always there."""
+        return pulumi.ResourceOptions(parent=self, depends_on=[*after, *self.roles[-1:]])
+
+    def _etcd(self, name: str, args: PostgresHaPairArgs, members: Sequence[Member], shared: Shared) -> pulumi.Resource:
+        for member in members:
+            host = member.host
+            self.roles.append(Role(f"{name}-{host.host_name}-etcd", host, member.etcd_spec(), self._turn(args.after)))
+        generations, passwords = list(shared.accepted[PATRONI]), shared.accepted[PATRONI].values()
+        logins = combined(lambda *known: rendering.etcd_users(dict(zip(generations, known, strict=True))), *passwords)
+        host = members[-1].host
+        return host.command(
+            f"{name}-etcd-access",
+            host.as_root(f"{ETCD_LIBRARY}/member access"),
+            stdin=host.with_sudo_password(secret(logins)),
+            parent=self,
+            depends_on=list(self.roles),
+        )
+
+    def _servers(self, name: str, nodes: Sequence[Member], etcd: pulumi.Resource) -> None:
+        for node in nodes:
+            host = node.host
+            packages = Role(
+                f"{name}-{host.host_name}-packages", host, node.packages_spec(), pulumi.ResourceOptions(parent=self)
+            )
+            turn = self._turn([etcd, packages])
+            self.roles.append(Role(f"{name}-{host.host_name}-postgres", host, node.spec(), turn))
+
+    def _settle(self, name: str, nodes: Sequence[Member]) -> None:
+        """Once every host had its turn the pair is brought together, wherever the leader is by then."""
+        what = combined(_fingerprint, *(file.content for node in nodes for file in (*node.files, *node.etcd_files)))
+        for node, verb in zip(nodes, ("settle-all", "settle"), strict=True):
+            host = node.host
+            host.command(
+                f"{name}-settle",
+                host.as_root(f"{COMMAND} {verb}"),
+                stdin=host.with_sudo_password(combined("{}\n".format, what)),
+                parent=self,
+                depends_on=list(self.roles),
+            )
+
+
+def _fingerprint(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def _login(settings: PostgresHaSettings, user: str) -> str:
+    generation = settings.passwords.current if settings.given_password(user) is None else 1
+    return login(user, generation)
+
+
+def _dsn(settings: PostgresHaSettings, database: DatabaseSettings, endpoints: Sequence[str]) -> str:
+    """A URL with which libpq, and what is built on it, looks for the primary among both (libpq.sgml)."""
+    user, hosts = _login(settings, database.user), ",".join(endpoints)
+    return f"postgresql://{user}@{hosts}/{database.name}?target_session_attrs=read-write&sslmode=verify-full"

@@ -1,0 +1,312 @@
+"""What each host of a pair has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+
+from components.certificates import Certificate, CertificateArgs
+from components.host import Check, Directory, File, RoleSpec, Unit, Validation
+from components.inputs import combined, secret
+from components.passwords import Passwords
+from components.postgres_ha_pair import rendering
+from components.postgres_ha_pair.arguments import PostgresHaPairArgs
+from components.postgres_ha_pair.parameters import TLS
+from components.postgres_ha_pair.rendering import (
+    COMMAND,
+    CONFIGURATION,
+    ETCD,
+    ETCD_LIBRARY,
+    LIBRARY,
+    RUN,
+    SYSCTL,
+    Group,
+    Place,
+)
+from components.postgres_ha_pair.settings import PATRONI, REPLICATION, REWIND, PostgresHaSettings
+
+_UNITS: Final = "/etc/systemd/system"
+_DROP_INS: Final = f"{_UNITS}/patroni.service.d"
+_ETCD_UNIT: Final = f"{_UNITS}/etcd.service"
+_CREATE_CLUSTER: Final = "/etc/postgresql-common/createcluster.d"
+_FACTS: Final = f"{LIBRARY}/pair.json"
+_INTERNAL: Final = (REPLICATION, REWIND, PATRONI)
+# There on every host, or with a package.
+_EVERYWHERE: Final = frozenset(("/etc", "/opt", "/srv", "/usr", "/usr/local", "/usr/local/lib", "/var", "/var/lib"))
+_ACCESS_S: Final = 60
+
+#: Passwords of accounts by their generation.
+Accepted = Mapping[str, Mapping[int, pulumi.Input[str]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What all hosts of a pair share.
+
+    Attributes:
+        administrator: Certificate of whoever administers etcd.
+        patroni: Certificate with which Patroni reaches etcd.
+        client: Certificate of the applications.
+        current: The password in use by account.
+        accepted: Every password that is let in by account, and its generation.
+    """
+
+    administrator: Certificate
+    patroni: Certificate
+    client: Certificate
+    current: Mapping[str, pulumi.Input[str]]
+    accepted: Accepted
+
+    @staticmethod
+    def of(
+        settings: PostgresHaSettings,
+        generated: Passwords,
+        *,
+        administrator: Certificate,
+        patroni: Certificate,
+        client: Certificate,
+    ) -> Shared:
+        """Take what is configured, and the generated ones for the rest."""
+        current: dict[str, pulumi.Input[str]] = {}
+        accepted: dict[str, Mapping[int, pulumi.Input[str]]] = {}
+        for account in (*_INTERNAL, *settings.users):
+            given = settings.given_password(account)
+            if given is None:
+                current[account] = generated.current(account)
+                accepted[account] = dict(zip(settings.passwords.generations, generated.accepted(account), strict=True))
+            else:
+                current[account] = secret(given.get_secret_value())
+                accepted[account] = {1: current[account]}
+        return Shared(administrator=administrator, patroni=patroni, client=client, current=current, accepted=accepted)
+
+
+class Member:
+    """What one host of a pair has: a member of etcd, and on two of them a server."""
+
+    def __init__(
+        self, name: str, args: PostgresHaPairArgs, host: str, shared: Shared, opts: pulumi.ResourceOptions
+    ) -> None:
+        self.args, self.settings, self.shared = args, args.settings, shared
+        self.host, self.address, self.group = args.hosts[host], args.address(host), args.group()
+        self.node = next((each for each in args.settings.nodes if each.host == host), None)
+        dialled: list[pulumi.Input[str]] = [self.address]
+        if self.node:
+            dialled += [*self.node.names, *map(str, self.settings.virtual_addresses), *self.settings.names]
+        self.names = tuple(dict.fromkeys(dialled))
+        self.certificate = Certificate(
+            f"{name}-{host}",
+            CertificateArgs(
+                authority=args.authority,
+                common_name=self.settings.common_name,
+                names=self.names,
+                settings=self.settings.certificates,
+            ),
+            opts,
+        )
+        self.etcd_files = tuple(self._etcd_files())
+        self.files = tuple(self._files()) if self.node else ()
+
+    def served(self) -> Iterator[dict[str, Any]]:
+        """Certificates that are seen from outside, for whoever verifies them."""
+        settings = self.settings
+        # PostgreSQL speaks TLS only after it was asked to, and has a check of its own.
+        ports = {settings.etcd.client_port: False, settings.etcd.peer_port: False, settings.rest_port: True}
+        for port, on_nodes_only in ports.items():
+            if self.node or not on_nodes_only:
+                yield {
+                    "host": self.host.host_name,
+                    "address": self.address,
+                    "port": port,
+                    "certificate": self.certificate.certificate,
+                    "trusted": self.args.authority.trusted,
+                    "renewalDays": settings.certificates.renewal_days,
+                    "names": list(self.names),
+                }
+
+    def _rendered(self, render: Callable[[PostgresHaSettings, Place, Group], str]) -> pulumi.Input[str]:
+        """Render what needs this host's place and the whole group."""
+
+        def known(group: Group) -> str:
+            here = next(each for each in group.members if each.name == self.host.host_name)
+            return render(self.settings, here, group)
+
+        return combined(known, self.group)
+
+    def _certificates(self, directory: str, owner: str) -> Iterator[File]:
+        key = self.certificate.private_key
+        yield File(path=f"{directory}/root.crt", content=self.args.authority.trusted)
+        yield File(path=f"{directory}/node.crt", content=self.certificate.certificate)
+        yield File(path=f"{directory}/node.key", content=key, mode=0o600, owner=owner, group=owner, secret=True)
+
+    # --- etcd ----------------------------------------------------------------------------------------------------
+
+    def _etcd_files(self) -> Iterator[File]:
+        root = self.shared.administrator
+        yield File(path=f"{ETCD_LIBRARY}/member", content=rendering.script("member.sh"), mode=0o755)
+        yield File(path=f"{ETCD_LIBRARY}/member.env", content=self._rendered(rendering.etcd_facts))
+        yield File(
+            path=f"{ETCD}/etcd.env",
+            content=self._rendered(lambda settings, here, _: rendering.etcd_environment(settings, here)),
+        )
+        yield File(path=_ETCD_UNIT, content=rendering.etcd_unit(self.settings))
+        yield from self._certificates(f"{ETCD}/tls", "etcd")
+        yield File(path=f"{ETCD}/tls/administrator.crt", content=root.certificate)
+        yield File(path=f"{ETCD}/tls/administrator.key", content=root.private_key, mode=0o600, secret=True)
+
+    def etcd_spec(self) -> RoleSpec:
+        """Say what etcd puts on its host."""
+        settings = self.settings.etcd
+        data = settings.data_directory
+        return RoleSpec(
+            name="etcd",
+            packages=("etcd-server", "etcd-client", "curl"),
+            directories=(
+                Directory(path=ETCD),
+                Directory(path=f"{ETCD}/tls"),
+                *_with_parents(ETCD_LIBRARY),
+                *_with_parents(data)[:-1],
+                Directory(path=data, mode=0o700, owner="etcd", group="etcd", discard=self.settings.remove_data),
+            ),
+            files=self.etcd_files,
+            units=(
+                Unit(
+                    name="etcd.service",
+                    # Certificate and key are read at each handshake; the root only at the start.
+                    restart_on=(f"{ETCD}/etcd.env", _ETCD_UNIT, f"{ETCD}/tls/root.crt"),
+                ),
+            ),
+            validations=(Validation(name="no other etcd", command=_no_other_etcd(settings.client_port)),),
+            checks=(
+                Check(
+                    name="etcd is healthy, or waits for its others",
+                    command=f"{ETCD_LIBRARY}/member settled",
+                    timeout=self.settings.settle_seconds,
+                ),
+            ),
+        )
+
+    # --- PostgreSQL ----------------------------------------------------------------------------------------------
+
+    def packages_spec(self) -> RoleSpec:
+        """Say what has to be there before the packages come: they make a cluster of their own otherwise."""
+        return RoleSpec(
+            name="postgresql-common",
+            directories=(Directory(path="/etc/postgresql-common"), Directory(path=_CREATE_CLUSTER)),
+            files=(File(path=f"{_CREATE_CLUSTER}/sealed-data-tier.conf", content=rendering.no_cluster()),),
+        )
+
+    def _files(self) -> Iterator[File]:
+        shared = self.shared
+        internal = [shared.current[account] for account in _INTERNAL]
+        passwords = combined(lambda *known: rendering.passwords(dict(zip(_INTERNAL, known, strict=True))), *internal)
+        yield File(path=COMMAND, content=rendering.script("pair.py"), mode=0o755)
+        yield File(path=_FACTS, content=self._rendered(rendering.facts))
+        is_leader = self._rendered(lambda settings, here, _: rendering.leader_check(settings, here))
+        yield File(path=f"{LIBRARY}/is-leader", content=is_leader, mode=0o755)
+        yield File(path=f"{LIBRARY}/accounts.sql", content=self._accounts(), mode=0o600, secret=True)
+        yield File(path=f"{CONFIGURATION}/10-pair.yml", content=self._configuration())
+        yield File(
+            path=f"{CONFIGURATION}/20-passwords.yml",
+            content=passwords,
+            mode=0o600,
+            owner="postgres",
+            group="postgres",
+            secret=True,
+        )
+        yield from self._certificates(TLS, "postgres")
+        own, key = shared.patroni.certificate, shared.patroni.private_key
+        yield File(path=f"{TLS}/etcd.crt", content=own)
+        yield File(path=f"{TLS}/etcd.key", content=key, mode=0o600, owner="postgres", group="postgres", secret=True)
+        yield File(path=f"{_DROP_INS}/sealed-data-tier.conf", content=rendering.unit(self.settings))
+        if self.settings.virtual_addresses:
+            yield File(path=SYSCTL, content=rendering.sysctl(self.settings))
+
+    def _configuration(self) -> pulumi.Input[str]:
+        def known(group: Group, allowed: list[str]) -> str:
+            here = next(each for each in group.members if each.name == self.host.host_name)
+            return rendering.configuration(self.settings, here, group, allowed)
+
+        return combined(known, self.group, self.args.sources())
+
+    def _accounts(self) -> pulumi.Input[str]:
+        accepted = {name: known for name, known in self.shared.accepted.items() if name != PATRONI}
+        keys = [(account, generation) for account, known in accepted.items() for generation in known]
+
+        def with_passwords(*passwords: str) -> str:
+            known: dict[str, dict[int, str]] = {}
+            for (account, generation), password in zip(keys, passwords, strict=True):
+                known.setdefault(account, {})[generation] = password
+            return rendering.accounts(self.settings, known)
+
+        return combined(with_passwords, *(accepted[account][generation] for account, generation in keys))
+
+    def spec(self) -> RoleSpec:
+        """Say what PostgreSQL and Patroni put on their host."""
+        settings = self.settings
+        configuration = (f"{CONFIGURATION}/10-pair.yml", f"{CONFIGURATION}/20-passwords.yml")
+        certificates = tuple(f"{TLS}/{name}" for name in ("root.crt", "node.crt", "node.key", "etcd.crt", "etcd.key"))
+        staged = " ".join(f"@{{{path}}}" for path in (_FACTS, *configuration))
+        return RoleSpec(
+            name="postgres",
+            packages=(f"postgresql-{settings.version}", "patroni", "python3-etcd", "curl", "iproute2", "procps"),
+            directories=(
+                Directory(path="/etc/patroni"),
+                Directory(path=CONFIGURATION),
+                Directory(path=TLS),
+                Directory(path=_DROP_INS),
+                Directory(path=LIBRARY),
+                Directory(path=RUN, discard=True),
+                *self._data_directories(),
+            ),
+            files=self.files,
+            units=(
+                Unit(
+                    name="patroni.service",
+                    # A restart of Patroni is one of PostgreSQL: what the drop-in says of a start waits for the next.
+                    reload_on=(*configuration, *certificates, _FACTS, COMMAND),
+                ),
+            ),
+            validations=(
+                Validation(
+                    name="data, ports and parameters", command=f"python3 @{{{COMMAND}}} examine {staged}", timeout=60
+                ),
+            ),
+            checks=(
+                Check(
+                    name="serves what was written, or follows",
+                    command=f"{COMMAND} healthy",
+                    timeout=settings.settle_seconds,
+                ),
+                Check(name="roles and databases", command=f"{COMMAND} accounts", timeout=_ACCESS_S),
+            ),
+        )
+
+    def _data_directories(self) -> Iterator[Directory]:
+        *above, last = _with_parents(self.settings.data)
+        for each in above:
+            yield Directory(path=each.path, owner="postgres", group="postgres")
+        yield Directory(
+            path=last.path, mode=0o700, owner="postgres", group="postgres", discard=self.settings.remove_data
+        )
+
+
+def _no_other_etcd(port: int) -> str:
+    """Refuse a host that has an etcd of its own: its unit would be replaced."""
+    fix = "stop it and remove its package, or name another host"
+    return (
+        f"[ ! -e {_ETCD_UNIT} ] || exit 0\n"
+        "! systemctl is-active -q etcd.service && [ ! -d /var/lib/etcd/default/member ] ||\n"
+        f'    {{ echo "this host runs an etcd of its own: {fix}"; exit 1; }}\n'
+        f"other=$(ss -Hltnp 'sport = :{port}' 2>/dev/null || :)\n"
+        f'[ -z "$other" ] || {{ echo "port {port} is taken by another program: $other"; exit 1; }}'
+    )
+
+
+def _with_parents(path: str) -> list[Directory]:
+    """A directory with those above it, but for those that every host has."""
+    steps = path.split("/")[1:]
+    paths = ("/" + "/".join(steps[:depth]) for depth in range(1, len(steps) + 1))
+    return [Directory(path=each) for each in paths if each not in _EVERYWHERE]

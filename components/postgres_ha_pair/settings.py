@@ -1,0 +1,428 @@
+"""Settings of a pair of PostgreSQL servers with a witness, and what cannot work, told before any host is touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from components.certificates import CertificateSettings
+from components.firewall.settings import Network
+from components.passwords import PasswordSettings
+from components.settings import HostName, Port, Problem, Settings, Some, refuse
+
+_PAIR: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
+# What needs no quotes in SQL and pg_hba.conf; eight characters of PostgreSQL's 63 are left for the alternate login.
+_IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]{0,52}")
+_PARAMETER: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
+_DIRECTORY: Final = re.compile(r"(/[A-Za-z0-9_.-]+)+")
+# PostgreSQL's own units (config.sgml, "Parameter Names and Values"), 1024-based.
+_SIZE: Final = re.compile(r"([1-9]\d{0,9})(kB|MB|GB|TB)")
+_DURATION: Final = re.compile(r"([1-9]\d{0,9})(ms|s|min|h|d)")
+_PASSWORD: Final = re.compile(r"[!-~]+")
+_DATA_NODES: Final = 2
+_RESERVED_USERS: Final = ("postgres", "public", "none", "user", "all", "replication", "sameuser", "samerole")
+_RESERVED_DATABASES: Final = ("postgres", "template0", "template1", "all", "replication", "sameuser", "samerole")
+_ALTERNATE: Final = "_alternate"
+
+#: Accounts that the nodes use between each other.
+REPLICATION: Final = "replicator"
+REWIND: Final = "rewinder"
+#: What Patroni is called at etcd.
+PATRONI: Final = "patroni"
+
+
+def _pair_name(name: str) -> str:
+    if not _PAIR.fullmatch(name):
+        raise ValueError(f"{name!r} cannot name a pair: use up to 31 lower-case letters, digits and '-'")
+    return name
+
+
+def _identifier(name: str) -> str:
+    if not _IDENTIFIER.fullmatch(name) or name.startswith("pg_"):
+        raise ValueError(f"{name!r} is no name here: use up to 53 lower-case letters, digits and '_', not 'pg_…'")
+    return name
+
+
+def _size(text: str) -> str:
+    if not _SIZE.fullmatch(text):
+        raise ValueError(f"{text!r} is no size: write a number with kB, MB, GB or TB (1024-based), as in '512MB'")
+    return text
+
+
+def _duration(text: str) -> str:
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is no time: write a number with ms, s, min, h or d, as in '15min'")
+    return text
+
+
+def _directory(path: str) -> str:
+    if not _DIRECTORY.fullmatch(path) or "/.." in path:
+        raise ValueError(f"{path!r} is no directory: give an absolute path of letters, digits, '_', '.', '-' and '/'")
+    return path
+
+
+def _parameter(name: str) -> str:
+    if not _PARAMETER.fullmatch(name):
+        raise ValueError(f"{name!r} is no parameter of PostgreSQL: use lower-case letters, digits, '_' and '.'")
+    return name
+
+
+Parameter = Annotated[str, AfterValidator(_parameter)]
+Identifier = Annotated[str, AfterValidator(_identifier)]
+Size = Annotated[str, AfterValidator(_size)]
+Duration = Annotated[str, AfterValidator(_duration)]
+Path = Annotated[str, AfterValidator(_directory)]
+
+
+def kilobytes(size: str) -> int:
+    """Return a size in kB, to compare sizes."""
+    found = _SIZE.fullmatch(size)
+    if found is None:
+        raise ValueError(f"{size!r} is no size")
+    scale: int = 1024 ** ("kB", "MB", "GB", "TB").index(found[2])
+    return int(found[1]) * scale
+
+
+def login(account: str, generation: int) -> str:
+    """Return the role with which a generation of an account's password logs in.
+
+    A role of PostgreSQL has one password, so generations take turns: the odd ones log in as the account itself, the
+    even ones as its alternate, which acts as the account (`SET ROLE`).
+    """
+    return account if generation % 2 else f"{account}{_ALTERNATE}"
+
+
+def logins(account: str) -> tuple[str, str]:
+    """Return both roles of an account."""
+    return login(account, 1), login(account, 2)
+
+
+class Mode(StrEnum):
+    """What happens to writes while there is no standby (Patroni, synchronous_mode and synchronous_mode_strict)."""
+
+    AVAILABILITY = "availability"
+    STRICT = "strict"
+
+
+class WatchdogMode(StrEnum):
+    """Whether a frozen Patroni lets the host be reset (Patroni, watchdog.mode)."""
+
+    AUTOMATIC = "automatic"
+    REQUIRED = "required"
+    OFF = "off"
+
+
+class NodeSettings(Settings):
+    """One of the two servers.
+
+    Attributes:
+        host: Host of the stack that it runs on.
+        address: IPv4 or IPv6 address that it binds and that others dial; default the host's internal address.
+        names: Further DNS names and addresses that clients dial; they go into its certificate.
+    """
+
+    host: str
+    address: IPv4Address | IPv6Address | None = None
+    names: tuple[HostName, ...] = ()
+
+
+class WitnessSettings(Settings):
+    """The third member of etcd, which has a vote and no data.
+
+    Attributes:
+        host: Host of the stack that it runs on; it may serve something else, such as load balancing.
+        address: IPv4 or IPv6 address that it binds and that others dial; default the host's internal address.
+    """
+
+    host: str
+    address: IPv4Address | IPv6Address | None = None
+
+
+class DatabaseSettings(Settings):
+    """A database of an application, with the role that owns it.
+
+    Attributes:
+        name: Database.
+        user: Role that owns it and logs in. The same one may own several databases.
+        clients: Addresses and networks of the application servers.
+        client_certificate: Whether the client has to show a certificate of the authority beside its password; default
+            false.
+        password: Password of the role (secret); default: generated, see `passwords`.
+    """
+
+    name: Identifier
+    user: Identifier
+    clients: Some[Network]
+    client_certificate: bool = False
+    password: SecretStr | None = None
+
+
+class MemorySettings(Settings):
+    """Memory (config.sgml, "Resource Consumption"). What is not given is sized on each host, from its memory.
+
+    Attributes:
+        shared_buffers: Default a quarter of the host's memory, at least 128MB. Takes effect by a restart.
+        effective_cache_size: Default three quarters.
+        maintenance_work_mem: Default a sixteenth, at most 2GB.
+        work_mem: Of one sort or hash of one connection; default a quarter of the memory by `connections.limit`, from
+            4MB to 64MB.
+    """
+
+    shared_buffers: Size | None = None
+    effective_cache_size: Size | None = None
+    maintenance_work_mem: Size | None = None
+    work_mem: Size | None = None
+
+
+class ConnectionSettings(Settings):
+    """Connections (config.sgml, "Connections and Authentication").
+
+    Attributes:
+        port: TCP port, default 5432.
+        limit: max_connections, default 200. Takes effect by a restart.
+        reserved: superuser_reserved_connections, default 5; Patroni needs three.
+        idle_in_transaction: After which a session that does nothing within a transaction is ended; default `10min`.
+    """
+
+    port: Port = 5432
+    limit: int = Field(default=200, ge=25, le=10_000)
+    reserved: int = Field(default=5, ge=3, le=100)
+    idle_in_transaction: Duration = "10min"
+
+
+class WalSettings(Settings):
+    """The write-ahead log and its checkpoints (config.sgml, "Write Ahead Log").
+
+    Attributes:
+        max_size: max_wal_size, WAL between two checkpoints; default `4GB`.
+        min_size: min_wal_size, kept for reuse; default `256MB`.
+        keep_size: wal_keep_size, kept for standbys without a slot; default `512MB`.
+        slot_limit: max_slot_wal_keep_size: what a slot may hold back before it is given up, so that a standby that
+            stays away does not fill the disk; default `10GB`.
+        checkpoint_timeout: Longest time between two checkpoints, default `15min`.
+        compression: wal_compression: `off`, `pglz`, `lz4` (default) or `zstd`.
+    """
+
+    max_size: Size = "4GB"
+    min_size: Size = "256MB"
+    keep_size: Size = "512MB"
+    slot_limit: Size = "10GB"
+    checkpoint_timeout: Duration = "15min"
+    compression: Annotated[str, Field(pattern=r"^(off|pglz|lz4|zstd)$")] = "lz4"
+
+
+class FailoverSettings(Settings):
+    """When the standby takes over (Patroni, "Dynamic Configuration Settings").
+
+    The defaults are measured (docs/postgres_ha_pair.md). Patroni itself keeps `loop_wait + 2 * retry_timeout <= ttl`
+    by lowering the others; here that is refused.
+
+    Attributes:
+        ttl: Seconds after which a leader that is not heard of has lost its lock, at least 20 (default).
+        loop_wait: Seconds between two looks at everything, default 1.
+        retry_timeout: Seconds for which Patroni tries to reach etcd or PostgreSQL before a leader gives up, default 6.
+            With 3, a healthy primary gave up when the other host took etcd's leader along.
+        primary_start_timeout: Seconds that a crashed primary may take to come back before the standby takes over;
+            default 0: at once.
+        maximum_lag: Data that a standby may lack and still take over, default `1MB`; the synchronous one lacks none.
+    """
+
+    ttl: int = Field(default=20, ge=20, le=600)
+    loop_wait: int = Field(default=1, ge=1, le=60)
+    retry_timeout: int = Field(default=6, ge=3, le=300)
+    primary_start_timeout: int = Field(default=0, ge=0, le=3600)
+    maximum_lag: Size = "1MB"
+
+    @model_validator(mode="after")
+    def _lease_is_long_enough(self) -> FailoverSettings:
+        needed = self.loop_wait + 2 * self.retry_timeout
+        if needed > self.ttl:
+            text = (
+                f"{self.ttl} is less than loopWait and twice retryTimeout, {needed}: a leader could outlive its lock;"
+            )
+            refuse([(("ttl",), f"{text} raise it, or lower the others")])
+        return self
+
+
+class ReplicationSettings(Settings):
+    """How the standby follows.
+
+    Attributes:
+        mode: `availability` (default): a commit waits for the standby, and if there is none writes go on without it,
+            which Patroni writes to its log; `strict`: then writes wait until there is one.
+        timeout: Seconds of silence after which either end gives a replication connection up, default 5.
+    """
+
+    mode: Mode = Mode.AVAILABILITY
+    timeout: int = Field(default=5, ge=1, le=600)
+
+
+class EtcdSettings(Settings):
+    """The three members of etcd.
+
+    Attributes:
+        client_port: Default 2379.
+        peer_port: Default 2380.
+        heartbeat_ms: Between two signs of life of etcd's leader, default 100: about a round trip between the hosts.
+        election_ms: Silence after which another leader is chosen, default 1000: at least five heartbeats.
+        data_directory: Default `/var/lib/patroni-etcd`. (Debian's package removes `/var/lib/etcd` when it goes.)
+    """
+
+    client_port: Port = 2379
+    peer_port: Port = 2380
+    heartbeat_ms: int = Field(default=100, ge=10, le=10_000)
+    election_ms: int = Field(default=1000, ge=50, le=50_000)
+    data_directory: Path = "/var/lib/patroni-etcd"
+
+
+class PostgresHaSettings(Settings):
+    """Two PostgreSQL servers under Patroni, and a witness.
+
+    Attributes:
+        name: Name of the pair, default `postgres`; Patroni's scope and the last part of the data directory.
+        nodes: The two servers; the first one is the first primary.
+        witness: The third vote. Without it there is no automatic failover that is safe, and so none.
+        version: Major version of PostgreSQL, 15 to 18, default 17.
+        databases: Databases of applications, with their owners and application servers.
+        names: DNS names and addresses that lead to whoever is the primary, such as a virtual IP's; they go into both
+            certificates.
+        virtual_addresses: Addresses that a node has only while it is the primary. Both servers listen on them all the
+            time (net.ipv4.ip_nonlocal_bind), and they go into both certificates.
+        connections: Port and limits.
+        memory: Memory; sized from the host by default.
+        wal: The write-ahead log.
+        failover: When the standby takes over.
+        replication: How the standby follows.
+        etcd: Ports and timings of etcd.
+        rest_port: TLS port of Patroni's REST API, default 8008.
+        rest_clients: Addresses and networks that may ask it, beside the nodes, such as load balancers; default none.
+        parameters: Further parameters of PostgreSQL by name, without those that this component sets.
+        passwords: Generations of generated passwords. Two at most are accepted at a time, one after the other.
+        certificates: Kind of key, validity and renewal of the nodes' and the client's certificates.
+        watchdog: `automatic` (default: where postgres may open /dev/watchdog), `required` or `off`.
+        data_directory: Default `/var/lib/postgresql/<version>/<name>`.
+        adopt: Host that has a cluster in its data directory already which becomes the pair's; default none.
+        remove_data: Whether the data goes when the pair leaves the stack; default false.
+        settle_seconds: How long a node may take until it serves and is in sync, a first copy included; default 300.
+    """
+
+    name: Annotated[str, AfterValidator(_pair_name)] = "postgres"
+    nodes: Some[NodeSettings]
+    witness: WitnessSettings | None = None
+    version: int = Field(default=17, ge=15, le=18)
+    databases: tuple[DatabaseSettings, ...] = ()
+    names: tuple[HostName, ...] = ()
+    virtual_addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+    connections: ConnectionSettings = ConnectionSettings()
+    memory: MemorySettings = MemorySettings()
+    wal: WalSettings = WalSettings()
+    failover: FailoverSettings = FailoverSettings()
+    replication: ReplicationSettings = ReplicationSettings()
+    etcd: EtcdSettings = EtcdSettings()
+    rest_port: Port = 8008
+    rest_clients: tuple[Network, ...] = ()
+    parameters: Mapping[Parameter, str | int | float | bool] = Field(default_factory=dict)
+    passwords: PasswordSettings = PasswordSettings()
+    certificates: CertificateSettings = CertificateSettings()
+    watchdog: WatchdogMode = WatchdogMode.AUTOMATIC
+    data_directory: Path | None = None
+    adopt: str | None = None
+    remove_data: bool = False
+    settle_seconds: int = Field(default=300, ge=30, le=604_800)
+
+    @property
+    def data(self) -> str:
+        """`data_directory` with its default."""
+        return self.data_directory or f"/var/lib/postgresql/{self.version}/{self.name}"
+
+    @property
+    def common_name(self) -> str:
+        """Common name of all members' certificates: etcd takes nobody else for a peer (--peer-cert-allowed-cn)."""
+        return f"{self.name} member"
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Roles of applications, each once."""
+        return tuple(dict.fromkeys(database.user for database in self.databases))
+
+    def given_password(self, user: str) -> SecretStr | None:
+        """Return the password that an application's role was given; None for a generated one."""
+        return next((each.password for each in self.databases if each.user == user and each.password), None)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> PostgresHaSettings:
+        refuse([*self._hosts(), *self._applications(), *self._ports(), *self._sizes(), *self._generations()])
+        return self
+
+    def _hosts(self) -> Iterator[Problem]:
+        hosts = [node.host for node in self.nodes]
+        if len(hosts) != _DATA_NODES:
+            yield ("nodes",), f"{len(hosts)} hosts: a pair has two; list two"
+        if len(set(hosts)) != len(hosts):
+            yield ("nodes", 1, "host"), f"{hosts[1]!r} would be lost with the first one: name another host"
+        if self.witness is None:
+            text = "is missing: of two hosts that lose sight of each other neither can tell that the other one is gone,"
+            yield ("witness",), f"{text} so there is no automatic failover without a third vote: name a host"
+        elif self.witness.host in hosts:
+            yield ("witness", "host"), f"{self.witness.host!r} has a vote already: name a third host"
+        if self.adopt is not None and self.adopt not in hosts:
+            yield ("adopt",), f"{self.adopt!r} is none of the nodes: name one of {', '.join(hosts)}"
+        if self.adopt is not None and self.adopt in hosts[1:]:
+            yield ("adopt",), f"{self.adopt!r} has to be the first primary: list it first in nodes"
+
+    def _applications(self) -> Iterator[Problem]:
+        names = [database.name for database in self.databases]
+        for at, database in enumerate(self.databases):
+            if database.name in names[:at]:
+                yield ("databases", at, "name"), f"{database.name!r} is listed twice: remove one"
+            if database.name in _RESERVED_DATABASES:
+                yield ("databases", at, "name"), f"{database.name!r} means something else: choose another name"
+            own = {*logins(REPLICATION), *logins(REWIND), *_RESERVED_USERS}
+            if database.user in own or database.user.endswith(_ALTERNATE):
+                yield ("databases", at, "user"), f"{database.user!r} means something else: choose another name"
+            if database.password is not None and not _PASSWORD.fullmatch(database.password.get_secret_value()):
+                text = (
+                    "is empty or has more than printable ASCII, which clients would not all spell alike: give another"
+                )
+                yield ("databases", at, "password"), f"{text} one, or none to have one generated"
+            earlier = [each for each in self.databases[:at] if each.user == database.user]
+            if database.password is not None and any(each.password != database.password for each in earlier):
+                text = f"{database.user!r} has one password: give it with its first database only"
+                yield ("databases", at, "password"), text
+
+    def _ports(self) -> Iterator[Problem]:
+        used: dict[int, str] = {}
+        for where, port in (
+            (("connections", "port"), self.connections.port),
+            (("restPort",), self.rest_port),
+            (("etcd", "clientPort"), self.etcd.client_port),
+            (("etcd", "peerPort"), self.etcd.peer_port),
+        ):
+            if port in used:
+                yield where, f"{port} is {used[port]} already: use another one"
+            used[port] = ".".join(where)
+
+    def _sizes(self) -> Iterator[Problem]:
+        if kilobytes(self.wal.min_size) > kilobytes(self.wal.max_size):
+            yield ("wal", "minSize"), f"{self.wal.min_size} is more than maxSize ({self.wal.max_size}): lower it"
+        if kilobytes(self.wal.keep_size) > kilobytes(self.wal.slot_limit):
+            yield ("wal", "slotLimit"), f"{self.wal.slot_limit} is less than keepSize ({self.wal.keep_size}): raise it"
+        if self.connections.reserved >= self.connections.limit:
+            text = f"{self.connections.reserved} of {self.connections.limit} leaves none to applications: lower it"
+            yield ("connections", "reserved"), text
+        if self.etcd.election_ms < 5 * self.etcd.heartbeat_ms:
+            text = f"{self.etcd.election_ms} is less than five heartbeats of {self.etcd.heartbeat_ms} ms: raise it"
+            yield ("etcd", "electionMs"), text
+
+    def _generations(self) -> Iterator[Problem]:
+        generations = self.passwords.generations
+        if len(generations) != len({each % 2 for each in generations}):
+            text = (
+                f"{list(self.passwords.accepted)}: an account has two roles of one password each, one for odd and one"
+            )
+            yield ("passwords", "accepted"), f"{text} for even generations: leave one out"

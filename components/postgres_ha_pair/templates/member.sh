@@ -1,0 +1,158 @@
+#!/bin/sh
+# One member of etcd under systemd:
+#
+#   member prepare   before it starts: how it begins, with the others anew or in a cluster that is there
+#   member settled   exit code 0 once it is healthy, or waits for the others as the first one
+#   member access    who may do what; logins with passwords on standard input, after whatever sudo needed
+#   member status    how it is, for whoever verifies: a line each, "+ what is well" or "- what is not"
+set -eu
+umask 077
+LC_ALL=C
+export LC_ALL
+
+# shellcheck source=/dev/null # written by the same role
+. "${0%/*}/member.env"
+
+ANSWER_S=5  # for one answer
+ACCESS_S=60 # for the members to agree, before anybody is let in
+FIRST=$RUN/first
+
+note() { printf '%s\n' "$*" >&2; }
+fail() {
+    note "$*"
+    exit 1
+}
+
+control() { # endpoints words…: as root, whose name is in the certificate
+    co_endpoints=$1
+    shift
+    ETCDCTL_API=3 timeout "$((ANSWER_S + 2))" etcdctl --endpoints "$co_endpoints" --command-timeout "${ANSWER_S}s" \
+        --dial-timeout "${ANSWER_S}s" --cacert "$TLS/root.crt" --cert "$TLS/administrator.crt" \
+        --key "$TLS/administrator.key" "$@"
+}
+here() { control "$CLIENT_URL" "$@"; }
+healthy() { here endpoint health >/dev/null 2>&1; }
+
+among_others() { # words…: as the first one of them says that answers; a wrong answer is one too
+    for ao_url in $OTHERS; do
+        ! control "$ao_url" endpoint health >/dev/null 2>&1 || { control "$ao_url" "$@" && return 0; }
+    done
+    return 1
+}
+knock() { # url: "nobody" if its host says that nothing listens, "silence" if it says nothing, "somebody" otherwise
+    kn_status=0
+    curl --silent --insecure --max-time "$ANSWER_S" --output /dev/null "$1" || kn_status=$?
+    case $kn_status in
+    7) echo nobody ;;
+    28) echo silence ;;
+    *) echo somebody ;;
+    esac
+}
+nobody_there() {
+    for nt_url in $PEERS; do [ "$(knock "$nt_url")" = nobody ] || return 1; done
+}
+has_lived() { # url: whether that member has ever been told anything; it knows even where it finds no majority
+    hl_revision=$(control "$1" endpoint status --write-out fields 2>/dev/null | awk -F ' : ' '$1 == "\"Revision\"" { print $2; exit }')
+    [ "${hl_revision:-0}" -gt 1 ]
+}
+
+begin() { # new | existing
+    printf 'ETCD_INITIAL_CLUSTER_STATE=%s\nETCD_INITIAL_CLUSTER="%s"\n' "$1" "$CLUSTER" >"$RUN/state.env.new"
+    mv -f "$RUN/state.env.new" "$RUN/state.env"
+}
+prepare() {
+    mkdir -p "$RUN"
+    chmod 0755 "$RUN"
+    # The account may have come anew, with another number, after the data had been kept.
+    [ "$(stat -c %U "$DATA")" = etcd ] || chown -R etcd:etcd "$DATA"
+    [ ! -d "$DATA/member" ] || {
+        begin existing
+        return 0
+    }
+    if pr_members=$(among_others member list); then
+        rejoin "$pr_members"
+        begin existing
+    else
+        # A member that comes back empty and votes could undo what the others have decided: it begins a cluster only with
+        # others that are as new.
+        pr_first=yes
+        for pr_url in $PEERS; do # where a member answers even while it waits for others
+            case $(knock "$pr_url") in
+            silence) fail "$pr_url does not answer: it cannot be told whether there is a cluster already" ;;
+            somebody) pr_first= ;;
+            esac
+        done
+        [ "$pr_first" ] || for pr_url in $OTHERS; do
+            ! has_lived "$pr_url" || fail "$pr_url is a member of a cluster without a majority: bring its others back first"
+        done
+        [ -z "$pr_first" ] || : >"$FIRST"
+        begin new
+    fi
+}
+rejoin() { # members: this one has lost its data, and is taken in anew
+    # ID, started or unstarted, name, peer URLs, client URLs, learner
+    rj_line=$(printf '%s\n' "$1" | awk -F ', ' -v url="$PEER_URL" '$4 == url { print $1, $2; exit }')
+    case $rj_line in
+    *' unstarted') ;;
+    '') among_others member add "$NAME" --peer-urls "$PEER_URL" >/dev/null ;;
+    *)
+        note "taking $NAME out of etcd and in again: its data is gone"
+        among_others member remove "${rj_line%% *}" >/dev/null
+        among_others member add "$NAME" --peer-urls "$PEER_URL" >/dev/null
+        ;;
+    esac
+}
+
+settled() {
+    if healthy; then
+        rm -f "$FIRST"
+    else
+        if [ ! -f "$FIRST" ] || ! nobody_there; then fail "not healthy: $(here endpoint health 2>&1 | tail -n 3)"; fi
+    fi
+}
+
+has() { printf '%s\n' "$1" | grep -Fqx -e "$2"; } # list line
+access() { # never a password in an argument: etcdctl reads it from its standard input
+    ac_end=$(($(date +%s) + ACCESS_S))
+    until healthy; do
+        [ "$(date +%s)" -lt "$ac_end" ] || fail "etcd is not healthy within $ACCESS_S s: $(here endpoint health 2>&1 | tail -n 3)"
+        sleep 0.2
+    done
+    ac_roles=$(here role list)
+    has "$ac_roles" patroni || here role add patroni >/dev/null
+    here role grant-permission patroni --prefix=true readwrite "/service/$SCOPE/" >/dev/null
+    ac_users=$(here user list)
+    # root is whoever has its certificate; it has no password.
+    has "$ac_users" root || here user add root --no-password >/dev/null
+    ac_wanted=root
+    while read -r ac_word ac_login ac_password; do
+        [ "$ac_word" = login ] || continue
+        if has "$ac_users" "$ac_login"; then
+            printf '%s\n' "$ac_password" | here user passwd "$ac_login" --interactive=false >/dev/null
+        else
+            printf '%s\n' "$ac_password" | here user add "$ac_login" --interactive=false >/dev/null
+        fi
+        here user grant-role "$ac_login" patroni >/dev/null
+        ac_wanted="$ac_wanted $ac_login"
+    done
+    for ac_user in $ac_users; do
+        case " $ac_wanted " in
+        *" $ac_user "*) ;;
+        *) here user delete "$ac_user" >/dev/null ;;
+        esac
+    done
+    here auth enable >/dev/null
+}
+
+status() {
+    if healthy; then echo "+ member of etcd"; else echo "- etcd is not healthy"; fi
+    ! here --cert "$TLS/node.crt" --key "$TLS/node.key" get / --limit 1 >/dev/null 2>&1 || echo "- etcd lets in who has no login"
+}
+
+case ${1:-} in
+prepare) prepare ;;
+settled) settled ;;
+access) access ;;
+status) status ;;
+*) fail "usage: member prepare | settled | access | status" ;;
+esac

@@ -1,0 +1,555 @@
+#!/usr/bin/python3
+"""One data node of a pair: what surrounds Patroni's own start and reload, and what a person wants to do with the pair.
+
+    postgres-pair list | switchover | reinit NODE | pause | resume | restart …   patronictl, with its configuration
+    postgres-pair upgrade       new packages of PostgreSQL and etcd on this node, which must not lead, and a restart
+    postgres-pair status        how this node is, a line each, "+ what is well" or "- what is not"
+
+By systemd and by the role that puts this here:
+
+    postgres-pair prepare       before a start and a reload: what only the host knows
+    postgres-pair examine FACTS FILE…   whether Patroni would start with these files, and with the data that is here
+    postgres-pair healthy       exit code 0 once this node serves, and has what was written
+    postgres-pair accounts      on the leader: roles and databases as written; elsewhere nothing
+    postgres-pair settle        until roles and databases are as written, wherever the leader is
+    postgres-pair settle-all    the same, then parameters, the restarts that they need, and both nodes in sync
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pwd
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+_FACTS: Final = Path("/usr/local/lib/postgres-pair/pair.json")
+_ANSWER_S: Final = 5
+_RESTART_S: Final = 120  # for one restart, or one switchover
+_MB: Final = 1024 * 1024
+_GB: Final = 1024 * _MB
+_SSL_REQUEST: Final = struct.pack("!ii", 8, 80877103)  # protocol.sgml, "SSLRequest"
+# pg_controldata's word for a cluster without page checksums.
+_NO_CHECKSUMS: Final = "0"
+
+
+class Trouble(Exception):  # noqa: N818 - it is what a person is told
+    """Something that is not as it should be, in words."""
+
+
+class Pair:
+    """What this node knows of the pair."""
+
+    def __init__(self, facts: Path) -> None:
+        known = json.loads(facts.read_text())
+        self.scope: str = known["scope"]
+        self.name: str = known["name"]
+        self.address: str = known["address"]
+        self.nodes: dict[str, str] = known["nodes"]
+        self.etcd: list[str] = known["etcd"]
+        self.etcd_tls = Path(known["etcdTls"])
+        self.port: int = known["port"]
+        self.rest_port: int = known["restPort"]
+        self.virtual_addresses: list[str] = known["virtualAddresses"]
+        self.version: int = known["version"]
+        self.data = Path(known["data"])
+        self.binaries = Path(known["binaries"])
+        self.connections: int = known["connections"]
+        self.memory: dict[str, str] = known["memory"]
+        self.adopt: bool = known["adopt"]
+        self.watchdog: str = known["watchdog"]
+        self.settle_seconds: int = known["settleSeconds"]
+        self.configuration = Path(known["configuration"])
+        self.library = Path(known["library"])
+        self.run = Path(known["run"])
+        self.sysctl = Path(known["sysctl"])
+        self.tls = Path(known["tls"])
+
+    # --- asking --------------------------------------------------------------------------------------------------
+
+    def rest(self, path: str, *, node: str = "", method: str = "GET", body: object = None, limit: int = 0) -> Any:  # noqa: ANN401 - JSON
+        """Ask a node's REST API; what changes something shows this node's certificate."""
+        address = self.nodes[node or self.name]
+        host = f"[{address}]" if ":" in address else address
+        context = ssl.create_default_context(cafile=str(self.tls / "root.crt"))
+        context.load_cert_chain(self.tls / "node.crt", self.tls / "node.key")
+        request = urllib.request.Request(
+            f"https://{host}:{self.rest_port}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=limit or _ANSWER_S, context=context) as answer:  # noqa: S310
+                text = answer.read().decode()
+        except urllib.error.HTTPError as error:
+            # It tells of itself with 503 where it is not what was asked for.
+            text = error.read().decode()
+            if method != "GET" or not text.startswith("{"):
+                raise Trouble(f"Patroni on {node or self.name} refuses {method} {path}: {text.strip()[:300]}") from None
+        except (OSError, ValueError) as error:
+            raise Trouble(f"Patroni on {node or self.name} does not answer: {error}") from None
+        return json.loads(text) if text.startswith("{") else text
+
+    def sql(self, text: str) -> str:
+        """Run SQL as postgres, by the local socket."""
+        command = ["runuser", "-u", "postgres", "--", str(self.binaries / "psql"), "-XAtq", "-F", "\t"]
+        command += ["-v", "ON_ERROR_STOP=1", "-h", "/var/run/postgresql", "-p", str(self.port), "-d", "postgres"]
+        run = subprocess.run(command, input=text, capture_output=True, text=True, cwd="/", check=False)
+        if run.returncode:
+            # The statement itself may hold a password's hash: only what the server says of it is told.
+            words = ("ERROR", "FATAL", "connection")
+            said = [line for line in run.stderr.splitlines() if any(word in line for word in words)]
+            raise Trouble("; ".join(said)[:500] or "psql failed")
+        return run.stdout
+
+    def etcd_value(self, key: str) -> str:
+        """Return what etcd has at a key of the pair, empty if nothing."""
+        tls = self.etcd_tls
+        command = ["etcdctl", "--endpoints", ",".join(self.etcd), "--command-timeout", f"{_ANSWER_S}s"]
+        command += ["--cacert", str(tls / "root.crt"), "--cert", str(tls / "administrator.crt")]
+        command += ["--key", str(tls / "administrator.key"), "get", "--print-value-only"]
+        where = f"/service/{self.scope}/{key}"
+        run = subprocess.run([*command, where], capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise Trouble(f"etcd does not answer: {run.stderr.strip()[-300:]}")
+        return run.stdout.strip()
+
+    def control_data(self) -> dict[str, str]:
+        """Return what pg_controldata says of the data directory."""
+        command = [str(self.binaries / "pg_controldata"), str(self.data)]
+        run = subprocess.run(command, capture_output=True, text=True, env={"LC_ALL": "C"}, check=False)
+        if run.returncode:
+            raise Trouble(f"{self.data} cannot be read: {run.stderr.strip()[-300:]}")
+        pairs = (line.partition(":") for line in run.stdout.splitlines())
+        return {name: value.strip() for name, _, value in pairs}
+
+    # --- before a start ------------------------------------------------------------------------------------------
+
+    def may_start(self) -> None:
+        """Refuse data that is not the pair's.
+
+        Raises:
+            Trouble: With the directory and the fix.
+        """
+        version = self.data / "PG_VERSION"
+        if not version.exists():
+            left = [each.name for each in self.data.iterdir()] if self.data.is_dir() else []
+            if left:
+                raise Trouble(f"{self.data} holds {left[0]} and no cluster: move that away, or set dataDirectory")
+            return
+        if (found := version.read_text().strip()) != str(self.version):
+            text = f"{self.data} is a cluster of PostgreSQL {found}, not {self.version}"
+            raise Trouble(f"{text}: set version, or dataDirectory")
+        has = self.control_data()
+        own, known = has["Database system identifier"], self.etcd_value("initialize")
+        if known == own:
+            return
+        if known:
+            text = f"{self.data} holds another cluster ({own}) than the pair's ({known})"
+            raise Trouble(f"{text}: move it away, and this node copies the pair's")
+        if not self.adopt:
+            text = f"{self.data} holds a cluster already, and etcd knows of none"
+            raise Trouble(f"{text}: set adopt: {self.name} to go on with it, or move it away")
+        if has.get("Data page checksum version") == _NO_CHECKSUMS:
+            text = f"{self.data} has no checksums, without which damage is not seen and nothing can be rewound"
+            raise Trouble(f"{text}: stop its server and run {self.binaries}/pg_checksums --enable -D {self.data}")
+
+    def prepare(self) -> None:
+        """Put in order what is there, and write what only the host knows."""
+        user = pwd.getpwnam("postgres")
+        if self.data.is_dir() and self.data.stat().st_uid != user.pw_uid:
+            # The account may have come anew, with another number, after the data had been kept.
+            subprocess.run(["chown", "-R", "postgres:postgres", str(self.data)], check=True)
+        with contextlib.suppress(Trouble) if self.is_running() else contextlib.nullcontext():
+            self.may_start()
+        if (self.data / "PG_VERSION").exists():
+            self._take_over_configuration(user)
+        if self.sysctl.exists():
+            subprocess.run(["sysctl", "-q", "-p", str(self.sysctl)], check=False)
+        if self.watchdog != "off" and Path("/dev/watchdog").exists():
+            os.chown("/dev/watchdog", user.pw_uid, user.pw_gid)
+        self.run.mkdir(mode=0o755, exist_ok=True)
+        self._publish(self.configuration / "30-host.yml", self.own_configuration(), user)
+
+    def _take_over_configuration(self, user: pwd.struct_passwd) -> None:
+        """Debian keeps the configuration elsewhere; Patroni wants one beside the data, to build its own on."""
+        if not any((self.data / name).exists() for name in ("postgresql.conf", "postgresql.base.conf")):
+            self._publish(self.data / "postgresql.conf", "", user)
+
+    def own_configuration(self) -> str:
+        """Return 30-host.yml: memory, and the root that the REST API reads.
+
+        Patroni reads the root of its REST API anew only if its path changes: the path has the content's hash.
+        """
+        root = (self.tls / "root.crt").read_bytes()
+        read = self.run / f"root-{hashlib.sha256(root).hexdigest()[:16]}.crt"
+        if not read.exists():
+            read.write_bytes(root)
+            read.chmod(0o644)
+        for former in self.run.glob("root-*.crt"):
+            if former != read:
+                former.unlink()
+        known = {
+            "restapi": {"cafile": str(read)},
+            "postgresql": {"parameters": sized(memory_of_host(), self.connections, self.memory)},
+        }
+        return "# Made by `postgres-pair prepare` at each start and reload.\n" + str(
+            yaml.safe_dump(known, sort_keys=False)
+        )
+
+    @staticmethod
+    def _publish(path: Path, text: str, user: pwd.struct_passwd) -> None:
+        """Write a file of postgres, whole or not at all."""
+        new = path.with_name(f".{path.name}.new")
+        new.write_text(text)
+        os.chown(new, user.pw_uid, user.pw_gid)
+        new.chmod(0o600)
+        new.replace(path)
+
+    @staticmethod
+    def is_running() -> bool:
+        """Whether Patroni runs."""
+        return not subprocess.run(["systemctl", "is-active", "-q", "patroni.service"], check=False).returncode
+
+    # --- whether it would start ----------------------------------------------------------------------------------
+
+    def examine(self, files: list[Path]) -> None:
+        """Refuse what Patroni or PostgreSQL would refuse.
+
+        Args:
+            files: Staged configuration of Patroni.
+        """
+        shown = subprocess.run(["ip", "-o", "address", "show", "to", self.address], capture_output=True, check=False)
+        if not shown.stdout:
+            raise Trouble(f"{self.address} is no address of this host: correct nodes[].address")
+        for port in (self.port, self.rest_port):
+            self._refuse_taken(port)
+        self.may_start()
+        known: dict[str, Any] = {}
+        for file in files:
+            merge(known, yaml.safe_load(file.read_text()))
+        told = {**known["bootstrap"]["dcs"]["postgresql"]["parameters"], **known["postgresql"]["parameters"]}
+        self._try_parameters({name: value for name, value in told.items() if not name.startswith("ssl_")})
+
+    def _refuse_taken(self, port: int) -> None:
+        command = ["ss", "-Hltnp", f"sport = :{port}"]
+        for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines():
+            if "patroni" in line or ("postgres" in line and self.is_running()):
+                continue
+            text = f"port {port} is taken by another program: {' '.join(line.split())}"
+            raise Trouble(f"{text}: stop it, or use another port")
+
+    def _try_parameters(self, told: dict[str, Any]) -> None:
+        """Let the server read them; it refuses names and values that it does not know."""
+        user = pwd.getpwnam("postgres")
+        trial = self.run / "trial"
+        shutil.rmtree(trial, ignore_errors=True)
+        trial.mkdir(parents=True)
+        try:
+            lines = (f"{name} = '{spelled(value)}'\n" for name, value in told.items() if name != "ssl")
+            (trial / "postgresql.conf").write_text("".join(lines))
+            for each in (trial, trial / "postgresql.conf"):
+                os.chown(each, user.pw_uid, user.pw_gid)
+            trial.chmod(0o700)
+            command = ["runuser", "-u", "postgres", "--", str(self.binaries / "postgres"), "-D", str(trial)]
+            command += ["-C", "max_connections"]
+            run = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+            if run.returncode:
+                raise Trouble(f"PostgreSQL {self.version} refuses a parameter: {run.stderr.strip()[-500:]}")
+        finally:
+            shutil.rmtree(trial, ignore_errors=True)
+
+    # --- how it is -----------------------------------------------------------------------------------------------
+
+    def serves(self) -> str:
+        """Return `primary` or `replica` if this node is a healthy one.
+
+        Raises:
+            Trouble: If it is not yet.
+        """
+        says = self.rest("/patroni")
+        state, role = says.get("state"), says.get("role")
+        if state != "running":
+            raise Trouble(f"PostgreSQL on {self.name}: {state}")
+        if role == "replica" and says.get("replication_state") != "streaming":
+            how = says.get("replication_state", "no replication")
+            raise Trouble(f"{self.name} does not follow the primary yet: {how}")
+        return "primary" if role in ("primary", "master") else "replica"
+
+    def served_certificate(self) -> bytes:
+        """Return the certificate that PostgreSQL shows, as DER."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection((self.address, self.port), _ANSWER_S) as plain:
+            plain.sendall(_SSL_REQUEST)
+            if plain.recv(1) != b"S":
+                raise Trouble("PostgreSQL does not offer TLS")
+            with context.wrap_socket(plain) as encrypted:
+                return encrypted.getpeercert(binary_form=True) or b""
+
+    def written_certificate(self) -> bytes:
+        """Return the certificate on disk, as DER."""
+        text = (self.tls / "node.crt").read_text()
+        end = "-----END CERTIFICATE-----"
+        return ssl.PEM_cert_to_DER_cert(text.partition(end)[0] + end)
+
+    def served_by_rest(self) -> bytes:
+        """Return the certificate that Patroni's REST API shows, as DER."""
+        return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((self.address, self.rest_port), timeout=_ANSWER_S))
+
+    def healthy(self) -> None:
+        """Raise unless this node serves, and has what was written."""
+        self.serves()
+        if wrong := self.sql("SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL").strip():
+            raise Trouble(f"pg_hba.conf, line {wrong}")
+        want = self.written_certificate()
+        try:
+            shown = {"PostgreSQL": self.served_certificate(), "Patroni": self.served_by_rest()}
+        except OSError as error:
+            raise Trouble(f"no TLS: {error}") from None
+        for who, certificate in shown.items():
+            if certificate != want:
+                raise Trouble(f"{who} shows another certificate than {self.tls}/node.crt")
+
+    def members(self) -> list[dict[str, Any]]:
+        """Return what Patroni knows of all members."""
+        return list(self.rest("/cluster")["members"])
+
+    def whole(self) -> list[dict[str, Any]]:
+        """Return the members if one leads and the other one is in sync.
+
+        Raises:
+            Trouble: If it is not so.
+        """
+        members = self.members()
+        roles = sorted(each["role"] for each in members)
+        shown = ", ".join(f"{each['name']}: {each['role']} {each['state']}" for each in members)
+        if roles != ["leader", "sync_standby"]:
+            raise Trouble(f"not yet a leader and a synchronous standby: {shown}")
+        states, timelines = {each["state"] for each in members}, {each["timeline"] for each in members}
+        if states != {"running", "streaming"} or len(timelines) > 1:
+            raise Trouble(f"the standby does not follow yet: {shown}")
+        return members
+
+    def findings(self) -> Iterator[str]:
+        """Yield how this node is, for whoever verifies."""
+        try:
+            role = self.serves()
+            self.healthy()
+            members = self.whole()
+        except Trouble as trouble:
+            yield f"- {trouble}"
+            return
+        standby = next(each for each in members if each["role"] == "sync_standby")
+        lag = standby.get("lag", 0)
+        yield f"+ {role}, timeline {standby['timeline']}, in sync, {lag} bytes behind"
+        if isinstance(lag, int) and lag > 16 * _MB:
+            yield f"- {standby['name']} is {lag} bytes behind"
+        for name, want in (("ssl", "on"), ("data_checksums", "on"), ("password_encryption", "scram-sha-256")):
+            if (has := self.sql(f"SHOW {name}").strip()) != want:
+                yield f"- {name} is {has}, not {want}"
+        shown = self.sql("SELECT slot_name FROM pg_replication_slots WHERE wal_status = 'lost'").split()
+        for slot in shown:
+            yield f"- the slot {slot} has been given up: its standby needs postgres-pair reinit"
+        if self.rest("/patroni").get("pause"):
+            yield "- automatic failover is off: postgres-pair resume"
+
+    # --- making it so --------------------------------------------------------------------------------------------
+
+    def accounts(self) -> None:
+        """Bring roles and databases to what is written, if this node leads."""
+        if self.serves() == "primary":
+            path = self.library / "accounts.sql"
+            text = path.read_text()
+            mark = f"ALTER DATABASE postgres SET sealed_data_tier.accounts = '{self._digest()}';\n"
+            if self._recorded() != self._digest():
+                self.sql(text + mark)
+
+    def _digest(self) -> str:
+        return hashlib.sha256((self.library / "accounts.sql").read_bytes()).hexdigest()[:32]
+
+    def _recorded(self) -> str:
+        """What of accounts.sql was run last, as this node's copy of the catalogue has it."""
+        return self.sql(
+            "SELECT split_part(one, '=', 2) FROM pg_db_role_setting, unnest(setconfig) AS one"
+            " WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = 'postgres') AND setrole = 0"
+            " AND one LIKE 'sealed_data_tier.accounts=%'"
+        ).strip()
+
+    def _accounts_hold(self) -> None:
+        self.accounts()
+        if self._recorded() != self._digest():
+            raise Trouble("roles and databases are not yet as written")
+
+    def settle(self) -> None:
+        """Wait until roles and databases are as written, here and wherever the leader is."""
+        self.until(self._accounts_hold)
+
+    def settle_all(self) -> None:
+        """Bring the whole pair to what is written."""
+        self.settle()
+        self.until(self.whole)
+        self._configure()
+        for _ in self.nodes:
+            pending = [each for each in self.until(self.whole) if each.get("pending_restart")]
+            if not pending:
+                break
+            if self.rest("/patroni").get("pause"):
+                names = ", ".join(str(each["name"]) for each in pending)
+                say(f"a restart of {names} is left to you: failover is paused")
+                break
+            # The standby first; then it takes over, so that the other one's restart stops no write.
+            standby = next((each for each in pending if each["role"] == "sync_standby"), None)
+            if standby is None:
+                self._switch_over()
+                standby = next(each for each in self.until(self.whole) if each["role"] == "sync_standby")
+            self._restart(str(standby["name"]))
+        self.until(self.whole)
+        self.settle()
+
+    def _configure(self) -> None:
+        """Bring the configuration in etcd to what is written; whether failover is paused is a person's decision."""
+        known: dict[str, Any] = {}
+        for file in sorted(self.configuration.glob("*.yml")):
+            merge(known, yaml.safe_load(file.read_text()))
+        want, has = known["bootstrap"]["dcs"], self.rest("/config")
+        kept = {"pause": has["pause"]} if "pause" in has else {}
+        if has != {**want, **kept}:
+            self.rest("/config", method="PUT", body={**want, **kept})
+            say("wrote the configuration in etcd")
+        # Each node reads it in its next round, and knows a second later which parameters need a restart.
+        time.sleep(want["loop_wait"] + 3)
+
+    def _restart(self, node: str) -> None:
+        self.rest("/restart", node=node, method="POST", body={}, limit=_RESTART_S)
+        say(f"restarted PostgreSQL on {node}")
+
+    def _switch_over(self) -> None:
+        members = {each["role"]: str(each["name"]) for each in self.until(self.whole)}
+        leader, standby = members["leader"], members["sync_standby"]
+        self.rest("/switchover", method="POST", body={"leader": leader, "candidate": standby}, limit=_RESTART_S)
+        say(f"{standby} took over from {leader}")
+
+    def upgrade(self) -> None:
+        """Bring new minor versions to this node."""
+        if self.serves() == "primary":
+            raise Trouble("this node leads: upgrade the other one, run postgres-pair switchover, and come back")
+        names = [f"postgresql-{self.version}", "etcd-server", "etcd-client"]
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        install = ["apt-get", "-qq", "-o", "Dpkg::Options::=--force-confold", "install", "--only-upgrade", "-y"]
+        for command in (["apt-get", "-qq", "update"], [*install, *names]):
+            subprocess.run(command, env=environment, check=True)
+        self._restart(self.name)
+        self.until(self.whole)
+
+    def until(self, what: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it returns
+        """Repeat something until it succeeds, and return what it returns.
+
+        Raises:
+            Trouble: Its last one, when the time is over.
+        """
+        end = time.monotonic() + self.settle_seconds
+        while True:
+            try:
+                return what()
+            except Trouble as trouble:
+                if time.monotonic() > end:
+                    raise Trouble(f"not within {self.settle_seconds} s: {trouble}") from None
+            time.sleep(0.3)
+
+
+def merge(known: dict[str, Any], more: dict[str, Any]) -> None:
+    """Put one configuration over another, as Patroni does with the files of a directory."""
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(known.get(key), dict):
+            merge(known[key], value)
+        else:
+            known[key] = value
+
+
+def spelled(value: object) -> str:
+    """Write a parameter's value as postgresql.conf takes it between quotes."""
+    text = ("on" if value else "off") if isinstance(value, bool) else str(value)
+    return text.replace("\\", "\\\\").replace("'", "''")
+
+
+def memory_of_host() -> int:
+    """Return the memory that there is, in bytes: the host's, or less if a limit stands around everything on it."""
+    fields = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    whole = next(int(field[1]) * 1024 for field in fields if field[0] == "MemTotal:")
+    with contextlib.suppress(OSError, ValueError):
+        return min(whole, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return whole
+
+
+def sized(memory: int, connections: int, given: dict[str, str]) -> dict[str, str]:
+    """Return the memory settings of a server.
+
+    Args:
+        memory: Of the host, in bytes.
+        connections: max_connections.
+        given: Settings that are not to be sized.
+    """
+    defaults = {
+        "shared_buffers": max(memory // 4, 128 * _MB),
+        "effective_cache_size": max(memory * 3 // 4, 256 * _MB),
+        "maintenance_work_mem": min(max(memory // 16, 64 * _MB), 2 * _GB),
+        "work_mem": min(max(memory // 4 // connections, 4 * _MB), 64 * _MB),
+    }
+    return {name: given.get(name, f"{size // _MB}MB") for name, size in defaults.items()}
+
+
+def say(text: str) -> None:
+    """Tell what was done."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main(arguments: list[str]) -> int:
+    """Run as a command; returns its exit code."""
+    command, *rest = arguments or ["help"]
+    if command in ("help", "--help"):
+        say(__doc__ or "")
+        return 0
+    facts, files = _FACTS, [Path(each) for each in rest]
+    if command == "examine":
+        facts, files = files[0], files[1:]
+    pair = Pair(facts)
+    own: dict[str, Callable[[], None]] = {
+        "prepare": pair.prepare,
+        "healthy": pair.healthy,
+        "accounts": pair.accounts,
+        "settle": pair.settle,
+        "settle-all": pair.settle_all,
+        "upgrade": pair.upgrade,
+        "examine": lambda: pair.examine(files),
+        "status": lambda: say("\n".join(pair.findings())),
+    }
+    if command not in own:
+        # patronictl wants the scope after each of its commands.
+        os.execvp("patronictl", ["patronictl", "-c", str(pair.configuration), command, pair.scope, *rest])  # noqa: S606
+    try:
+        own[command]()
+    except Trouble as trouble:
+        sys.stderr.write(f"{trouble}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""A pair of PostgreSQL servers on real hosts."""

@@ -1,0 +1,41 @@
+"""A lab, an authority, and a pair of PostgreSQL servers on the lab's hosts as the configuration says."""
+
+import pulumi
+
+from components import (
+    AuthoritySettings,
+    CertificateAuthority,
+    CertificateAuthorityArgs,
+    Host,
+    HostArgs,
+    PostgresHaPair,
+    PostgresHaPairArgs,
+    PostgresHaSettings,
+)
+from components.settings import load
+from lab.hosts import Lab, LabArgs
+from lab.settings import LabSettings
+
+config = pulumi.Config()
+lab = Lab("lab", LabArgs(settings=load(LabSettings, config.require_object("lab"), "lab")))
+authority = CertificateAuthority(
+    "root",
+    CertificateAuthorityArgs(settings=load(AuthoritySettings, config.get_object("authority") or {}, "authority")),
+)
+if (data := config.get_object("postgres")) is not None:
+    hosts = {
+        name: Host(
+            name,
+            HostArgs(
+                address=endpoint.address,
+                user=endpoint.user,
+                host_key=endpoint.host_key,
+                private_key=endpoint.private_key,
+                incarnation=endpoint.container_id,
+            ),
+        )
+        for name, endpoint in lab.endpoints.items()
+    }
+    settings = load(PostgresHaSettings, data, "postgres")
+    pair = PostgresHaPair("ccc", PostgresHaPairArgs(settings=settings, hosts=hosts, authority=authority))
+    pulumi.export("postgres", pair.outputs)
