@@ -112,19 +112,21 @@ class Member:
     def served(self) -> Iterator[dict[str, Any]]:
         """Certificates that are seen from outside, for whoever verifies them."""
         settings = self.settings
-        # PostgreSQL speaks TLS only after it was asked to, and has a check of its own.
-        ports = {settings.etcd.client_port: False, settings.etcd.peer_port: False, settings.rest_port: True}
-        for port, on_nodes_only in ports.items():
-            if self.node or not on_nodes_only:
-                yield {
-                    "host": self.host.host_name,
-                    "address": self.address,
-                    "port": port,
-                    "certificate": self.certificate.certificate,
-                    "trusted": self.args.authority.trusted,
-                    "renewalDays": settings.certificates.renewal_days,
-                    "names": list(self.names),
-                }
+        ports = [settings.etcd.client_port, settings.etcd.peer_port]
+        if self.node:
+            ports += [settings.rest_port, settings.connections.port]
+        for port in ports:
+            yield {
+                "host": self.host.host_name,
+                "address": self.address,
+                "port": port,
+                "certificate": self.certificate.certificate,
+                "trusted": self.args.authority.trusted,
+                "renewalDays": settings.certificates.renewal_days,
+                "names": list(self.names),
+                # PostgreSQL speaks TLS only once it was asked to.
+                "askedFirst": port == settings.connections.port,
+            }
 
     def _rendered(self, render: Callable[[PostgresHaSettings, Place, Group], str]) -> pulumi.Input[str]:
         """Render what needs this host's place and the whole group."""
@@ -191,10 +193,11 @@ class Member:
     # --- PostgreSQL ----------------------------------------------------------------------------------------------
 
     def packages_spec(self) -> RoleSpec:
-        """Say what has to be there before the packages come: they make a cluster of their own otherwise."""
+        """Say what has to be there before the server's package comes, which makes a cluster of its own otherwise."""
         return RoleSpec(
             name="postgresql-common",
-            directories=(Directory(path="/etc/postgresql-common"), Directory(path=_CREATE_CLUSTER)),
+            packages=("postgresql-common",),
+            directories=(Directory(path=_CREATE_CLUSTER),),
             files=(File(path=f"{_CREATE_CLUSTER}/sealed-data-tier.conf", content=rendering.no_cluster()),),
         )
 
@@ -253,8 +256,7 @@ class Member:
             name="postgres",
             packages=(f"postgresql-{settings.version}", "patroni", "python3-etcd", "curl", "iproute2", "procps"),
             directories=(
-                Directory(path="/etc/patroni"),
-                Directory(path=CONFIGURATION),
+                Directory(path=CONFIGURATION, discard=True),
                 Directory(path=TLS),
                 Directory(path=_DROP_INS),
                 Directory(path=LIBRARY),

@@ -50,7 +50,7 @@ def parameters(settings: PostgresHaSettings) -> dict[str, Value]:
         "tcp_keepalives_count": 3,
         "tcp_user_timeout": f"{silence}s",
         "wal_level": "replica",
-        "wal_log_hints": True,
+        "wal_log_hints": "on",
         "wal_compression": wal.compression,
         "max_wal_size": wal.max_size,
         "min_wal_size": wal.min_size,
@@ -63,10 +63,10 @@ def parameters(settings: PostgresHaSettings) -> dict[str, Value]:
         "wal_sender_timeout": f"{silence}s",
         "wal_receiver_timeout": f"{silence}s",
         "wal_receiver_status_interval": "1s",
-        "archive_mode": False,
+        "archive_mode": "off",
         "password_encryption": "scram-sha-256",
-        "log_checkpoints": True,
-        "log_lock_waits": True,
+        "log_checkpoints": "on",
+        "log_lock_waits": "on",
         "log_line_prefix": "%m [%p] %q%u@%d ",
         **settings.parameters,
     }
@@ -79,15 +79,15 @@ def encryption(settings: PostgresHaSettings) -> dict[str, Value]:
         settings: What the servers are told.
     """
     known: dict[str, Value] = {
-        "ssl": True,
+        "ssl": "on",
         "ssl_cert_file": f"{TLS}/node.crt",
         "ssl_key_file": f"{TLS}/node.key",
         "ssl_ca_file": f"{TLS}/root.crt",
         "ssl_min_protocol_version": "TLSv1.2",
         "ssl_ciphers": "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL",
-        "ssl_prefer_server_ciphers": True,
+        "ssl_prefer_server_ciphers": "on",
         "unix_socket_directories": "/var/run/postgresql",
-        "logging_collector": False,
+        "logging_collector": "off",
     }
     if settings.version >= _TLS13_CIPHERS_SINCE:
         known["ssl_tls13_ciphers"] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"

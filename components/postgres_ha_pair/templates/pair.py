@@ -293,8 +293,9 @@ class Pair:
 
     def served_certificate(self) -> bytes:
         """Return the certificate that PostgreSQL shows, as DER."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context = _unverified()
+        # By TLS 1.3 it would go on to send session tickets to us who have hung up, and write that to its log.
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
         with socket.create_connection((self.address, self.port), _ANSWER_S) as plain:
             plain.sendall(_SSL_REQUEST)
             if plain.recv(1) != b"S":
@@ -310,7 +311,14 @@ class Pair:
 
     def served_by_rest(self) -> bytes:
         """Return the certificate that Patroni's REST API shows, as DER."""
-        return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((self.address, self.rest_port), timeout=_ANSWER_S))
+        with (
+            socket.create_connection((self.address, self.rest_port), _ANSWER_S) as plain,
+            _unverified().wrap_socket(plain) as encrypted,
+        ):
+            encrypted.sendall(b"GET /liveness HTTP/1.0\r\n\r\n")
+            while encrypted.recv(4096):
+                pass
+            return encrypted.getpeercert(binary_form=True) or b""
 
     def healthy(self) -> None:
         """Raise unless this node serves, and has what was written."""
@@ -405,20 +413,11 @@ class Pair:
         self.settle()
         self.until(self.whole)
         self._configure()
-        for _ in self.nodes:
-            pending = [each for each in self.until(self.whole) if each.get("pending_restart")]
-            if not pending:
-                break
+        if pending := self._pending():
             if self.rest("/patroni").get("pause"):
-                names = ", ".join(str(each["name"]) for each in pending)
-                say(f"a restart of {names} is left to you: failover is paused")
-                break
-            # The standby first; then it takes over, so that the other one's restart stops no write.
-            standby = next((each for each in pending if each["role"] == "sync_standby"), None)
-            if standby is None:
-                self._switch_over()
-                standby = next(each for each in self.until(self.whole) if each["role"] == "sync_standby")
-            self._restart(str(standby["name"]))
+                say(f"a restart of {', '.join(pending.values())} is left to you: failover is paused")
+            else:
+                self._roll(pending)
         self.until(self.whole)
         self.settle()
 
@@ -432,18 +431,43 @@ class Pair:
         if has != {**want, **kept}:
             self.rest("/config", method="PUT", body={**want, **kept})
             say("wrote the configuration in etcd")
-        # Each node reads it in its next round, and knows a second later which parameters need a restart.
-        time.sleep(want["loop_wait"] + 3)
+        self._heard()
+
+    def _pending(self) -> dict[str, str]:
+        """Return who has parameters that wait for a restart, by role."""
+        members = self.until(self.whole)
+        return {str(each["role"]): str(each["name"]) for each in members if each.get("pending_restart")}
+
+    def _roll(self, pending: dict[str, str]) -> None:
+        """Restart the standby first; then it takes over, so that the other one's restart stops no write."""
+        if "sync_standby" in pending:
+            self._restart(pending["sync_standby"])
+            pending = self._pending()
+        if "sync_standby" in pending and "leader" in pending:
+            # A limit was lowered: a standby keeps what its primary has, so the primary is first, where it is.
+            self._restart(pending["leader"])
+        elif "leader" in pending:
+            self._switch_over()
+        for name in self._pending().values():
+            self._restart(name)
 
     def _restart(self, node: str) -> None:
         self.rest("/restart", node=node, method="POST", body={}, limit=_RESTART_S)
         say(f"restarted PostgreSQL on {node}")
+        self.until(self.whole)
+        self._heard()
+
+    def _heard(self) -> None:
+        """Let each node have its next round, and a second to find out which parameters need a restart."""
+        time.sleep(self.rest("/config")["loop_wait"] + 3)
 
     def _switch_over(self) -> None:
         members = {each["role"]: str(each["name"]) for each in self.until(self.whole)}
         leader, standby = members["leader"], members["sync_standby"]
         self.rest("/switchover", method="POST", body={"leader": leader, "candidate": standby}, limit=_RESTART_S)
         say(f"{standby} took over from {leader}")
+        self.until(self.whole)
+        self._heard()
 
     def upgrade(self) -> None:
         """Bring new minor versions to this node."""
@@ -471,6 +495,13 @@ class Pair:
                 if time.monotonic() > end:
                     raise Trouble(f"not within {self.settle_seconds} s: {trouble}") from None
             time.sleep(0.3)
+
+
+def _unverified() -> ssl.SSLContext:
+    """For whoever only wants to see a certificate, and compares it itself."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def merge(known: dict[str, Any], more: dict[str, Any]) -> None:

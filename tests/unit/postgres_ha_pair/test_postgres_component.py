@@ -1,0 +1,140 @@
+"""What the engine is told: types, names, order, inputs, and that no secret is among them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from components.certificates import CertificateAuthority
+from components.errors import ConfigurationError
+from components.host import Family
+from components.postgres_ha_pair import PostgresHaPair, PostgresHaPairArgs, PostgresHaSettings
+from components.settings import load
+from tests.unit.ssh_tunnel_host.registered import PRIVATE_KEY, Registered, host, register, revealed
+
+GOLDEN: Final = Path(__file__).parents[2] / "golden" / "postgres"
+ADDRESSES: Final = {"db1": "192.0.2.11", "db2": "192.0.2.12", "lb1": "192.0.2.20"}
+
+
+def arguments(data: dict[str, Any], **more: Any) -> PostgresHaPairArgs:
+    settings = load(PostgresHaSettings, data, "postgres")
+    hosts = {each: host(each, address=address) for each, address in ADDRESSES.items()} | more
+    return PostgresHaPairArgs(settings=settings, hosts=hosts, authority=CertificateAuthority("root"))
+
+
+def golden(name: str, **more: Any) -> dict[str, Any]:
+    return dict(yaml.safe_load((GOLDEN / f"{name}.yaml").read_text()) | more)
+
+
+def registered(name: str, **more: Any) -> dict[str, Registered]:
+    def program() -> None:
+        PostgresHaPair("ccc", arguments(golden(name, **more)))
+
+    return register(program)
+
+
+def test_types_and_names_stay() -> None:
+    found = registered("ccc")
+    components = {name: each.kind for name, each in found.items() if each.kind.startswith("sealed-data-tier:")}
+    certificate, role = "sealed-data-tier:certificates:Certificate", "sealed-data-tier:host:Role"
+    own = {name: kind for name, kind in components.items() if name.startswith("ccc")}
+    assert own == {
+        "ccc": "sealed-data-tier:postgres_ha_pair:PostgresHaPair",
+        "ccc-passwords": "sealed-data-tier:passwords:Passwords",
+        **dict.fromkeys(("ccc-administrator", "ccc-patroni", "ccc-client"), certificate),
+        **dict.fromkeys(("ccc-db1", "ccc-db2", "ccc-lb1"), certificate),
+        **dict.fromkeys(("ccc-lb1-etcd", "ccc-db2-etcd", "ccc-db1-etcd"), role),
+        **dict.fromkeys(("ccc-db1-packages", "ccc-db2-packages", "ccc-db1-postgres", "ccc-db2-postgres"), role),
+    }
+    assert {"db1-ccc-etcd-access", "db1-ccc-settle", "db2-ccc-settle"} <= set(found)
+
+
+def test_the_witness_has_no_data() -> None:
+    found = registered("ccc")
+    assert "lb1-postgres" not in found
+    assert found["ccc-lb1-etcd"].inputs["units"] == ["etcd.service"]
+    assert found["ccc-db1-postgres"].inputs["units"] == ["patroni.service"]
+
+
+def test_certificates_are_for_what_is_dialled() -> None:
+    found = registered("ccc")
+    request = found["ccc-db1-1-request"].inputs
+    assert request["ipAddresses"] == ["192.0.2.11", "192.0.2.10"]
+    assert request["dnsNames"] == ["db1.example.com", "db.example.com"]
+    assert {found[f"ccc-{each}-1-request"].inputs["subject"]["commonName"] for each in ADDRESSES} == {"ccc member"}
+    # etcd's gateway refuses any other one.
+    assert not found["ccc-patroni-1-request"].inputs["subject"].get("commonName")
+
+
+def test_no_secret_is_told_in_the_open() -> None:
+    data = golden("ccc")
+    data["databases"][0]["password"] = "correct-horse"
+    found = registered("ccc", databases=data["databases"])
+    told = json.dumps({name: _open(each.inputs) for name, each in found.items()})
+    assert "correct-horse" not in told
+    assert PRIVATE_KEY not in told
+    assert set(found["ccc-db1-postgres"].inputs["secretFiles"]) == {
+        "/usr/local/lib/postgres-pair/accounts.sql",
+        "/etc/patroni/config.d/20-passwords.yml",
+        "/etc/patroni/tls/node.key",
+        "/etc/patroni/tls/etcd.key",
+    }
+    assert set(found["ccc-lb1-etcd"].inputs["secretFiles"]) == {
+        "/etc/etcd/tls/node.key",
+        "/etc/etcd/tls/administrator.key",
+    }
+    assert revealed(found["db1-ccc-etcd-access"].inputs["stdin"]).count("login patroni") == 2
+
+
+def _open(value: Any) -> Any:
+    """A value without its secrets."""
+    if isinstance(value, dict):
+        is_secret = "4dabf18193072939515e22adb298388d" in value
+        return "[secret]" if is_secret else {key: _open(each) for key, each in value.items()}
+    return [_open(each) for each in value] if isinstance(value, list) else value
+
+
+def test_flows_are_for_who_needs_them() -> None:
+    flows: dict[str, dict[Any, Any]] = {}
+
+    def program() -> None:
+        args = arguments(golden("ccc"))
+        for name in args.members:
+            flows[name] = {flow.port: list(flow.sources) for flow in args.flows(name)}
+
+    register(program)
+    assert set(flows["lb1"]) == {2379, 2380}
+    assert set(flows["db1"]) == {2379, 2380, 5432, 8008}
+    assert flows["db1"][5432] == ["192.0.2.21", "192.0.2.22", "198.51.100.0/24", "2001:db8:5::/64", ["192.0.2.12"]]
+    assert flows["db1"][8008] == ["192.0.2.31", ["192.0.2.12"]]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"nodes": [{"host": "db9"}, {"host": "db2"}]}, r"nodes\[0\]\.host: 'db9' cannot be used: name a host of the"),
+        ({"witness": {"host": "lb9"}}, r"witness\.host: 'lb9' cannot be used: name a host of the stack: .*lb1"),
+        ({"witness": {"host": "centos"}}, r"witness\.host: 'centos' cannot be used: use a host of the family debian"),
+        (
+            {"nodes": [{"host": "db1"}, {"host": "named"}]},
+            r"nodes\[1\]\.address: 'db\.example\.com' cannot be used: a server binds addresses, not names",
+        ),
+        (
+            {"parameters": {"ssl": False}},
+            r"parameters: 'ssl' cannot be used: it is set already: use the setting it has",
+        ),
+        ({"parameters": {"work_mem": "1GB"}}, r"parameters: 'work_mem' cannot be used"),
+        ({"parameters": {"listen_addresses": "*"}}, r"parameters: 'listen_addresses' cannot be used"),
+    ],
+)
+def test_what_does_not_fit_the_hosts_is_refused(data: dict[str, Any], problem: str) -> None:
+    def program() -> None:
+        more = {"centos": host("centos", family=Family.RHEL), "named": host("named", address="db.example.com")}
+        with pytest.raises(ConfigurationError, match=problem):
+            arguments(golden("version-16", **data), **more)
+
+    register(program)
