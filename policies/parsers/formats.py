@@ -21,6 +21,10 @@ class Format(StrEnum):
     AUTHORIZED_KEYS = "authorized_keys"
     KNOWN_HOSTS = "known_hosts"
     KEEPALIVED = "keepalived.conf"
+    PATRONI = "Patroni configuration"
+    PG_HBA = "pg_hba.conf"
+    POSTGRESQL = "postgresql.conf"
+    ETCD = "etcd environment"
 
 
 # Format, path and, where a path says too little, text. The first hit wins. A path may be bare: a key of a ConfigMap.
@@ -37,6 +41,13 @@ _TABLE: Final = tuple(
         (Format.REDIS, r"^/etc/(redis|valkey)/.*\.conf$", None),
         (Format.KEEPALIVED, r"(^|/)keepalived[^/]*\.conf$", None),
         (Format.KEEPALIVED, r"^/etc/keepalived/.*\.conf$", None),
+        (Format.PATRONI, r"(^|/)patroni/.*\.ya?ml$", None),
+        (Format.PATRONI, r"(^|/)[^/]*patroni[^/]*\.ya?ml$", None),
+        (Format.PG_HBA, r"(^|/)pg_hba[^/]*\.conf$", None),
+        (Format.POSTGRESQL, r"(^|/)postgresql(\.base)?\.conf$", None),
+        (Format.POSTGRESQL, r"/postgresql/.*/conf\.d/[^/]+\.conf$", None),
+        (Format.ETCD, r"^/etc/default/etcd$", None),
+        (Format.ETCD, r"(^|/)etcd[^/]*\.env$", None),
         (Format.KNOWN_HOSTS, r"known_hosts[^/]*$", None),
         (Format.AUTHORIZED_KEYS, r"authorized_keys[^/]*$", None),
         (Format.AUTHORIZED_KEYS, r"^/etc/ssh/.*\.keys$", None),

@@ -15,6 +15,10 @@ from policies.rules import (
     secrets,
     tunnel_hardening,
     virtual_ips,
+    postgres,
+    redis_access,
+    secrets,
+    tunnel_hardening,
 )
 from policies.rules.finding import Command, Finding, HostFiles, Issued
 
@@ -67,6 +71,12 @@ FAMILIES: Final = (
         rules=redis_access.RULES,
         files=redis_access.check,
         command=redis_access.check_command,
+    ),
+    Family(
+        name="postgres-access",
+        summary="PostgreSQL, Patroni and etcd speak TLS, know whom they let in, and do not fill their own disks.",
+        rules=postgres.RULES,
+        files=postgres.check,
     ),
     Family(
         name="certificates",

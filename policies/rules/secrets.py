@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from policies.parsers import haproxy, redis
+from policies.parsers import haproxy, redis, settings_tree
 from policies.parsers.formats import Format, format_of
 from policies.rules.finding import Command, Finding, HostFiles
 from policies.rules.secret_patterns import forms, found, is_secret_variable, same
@@ -25,7 +25,7 @@ RULES: Final = {
 }
 _WIDEST_MODE: Final = 0o640
 # Parts of configurations that are secret because they hold passwords, and may hold nothing else that rules are about.
-_PASSWORD_PARTS: Final = re.compile(r"^/etc/haproxy/environment\.cfg$|/passwords\.conf$")
+_PASSWORD_PARTS: Final = re.compile(r"^/etc/haproxy/environment\.cfg$|/passwords\.conf$|passwords\.ya?ml$")
 _PASSWORDS: Final = frozenset(
     {"masterauth", "masteruser", "primaryauth", "primaryuser", "requirepass", "sentinel", "tls-client-key-file-pass",
      "tls-key-file-pass", "user"}
@@ -99,6 +99,9 @@ def check_command(command: Command) -> Iterator[Finding]:
 def _password_part(path: str, text: str) -> Iterator[Finding]:
     if format_of(path) is Format.HAPROXY:
         others = [(each.directive.line, "a listener") for each in haproxy.parse(text).listeners()]
+    elif format_of(path) is Format.PATRONI:
+        leaves = settings_tree.parse({path: text})[0].leaves()
+        others = [(entry.line, ".".join(way)) for way, entry in leaves if way[-1:] != ("password",)]
     else:
         directives = redis.parse(path, {path: text}).directives
         others = [(each.line, each.words[0]) for each in directives if each.words[0] not in _PASSWORDS]

@@ -12,6 +12,7 @@ from components.cache_service import CacheService, CacheServiceArgs, CacheServic
 from components.certificates import CertificateAuthority
 from components.firewall import Firewall, FirewallArgs
 from components.host import BastionArgs, Host, HostArgs
+from components.postgres_ha_pair import PostgresHaPair, PostgresHaPairArgs, PostgresHaSettings
 from components.redis_tls_cluster import RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
 from components.settings import load
 from tests.integration.support import ROOT
@@ -29,6 +30,12 @@ CONNECTIONS = {
     "password": "Adm1n-passw0rd",
 }
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
+PAIR = {
+    "nodes": [{"host": "redis1"}, {"host": "redis2"}],
+    "witness": {"host": "redis3"},
+    "databases": [{"name": "orders", "user": "shop", "clients": ["192.0.2.1"]}],
+    "virtualAddresses": ["192.0.2.100"],
+}
 HOSTS = ("app1", "app2", "lb1", "worker1", "worker2", "redis1", "redis2", "redis3")
 
 
@@ -81,11 +88,14 @@ def resources() -> list[tuple[str, str, dict[str, Any]]]:
         args = CacheServiceArgs(settings=settings, hosts=hosts, password=pulumi.Output.secret(PASSWORD))
         cache = CacheService("cache-service", args)
         (group,) = config["sealed-data-tier:redis"]
+        authority = CertificateAuthority("root")
         redis = RedisTlsCluster(
             "orders",
-            RedisTlsClusterArgs(
-                settings=load(RedisTlsSettings, group, "redis"), hosts=hosts, authority=CertificateAuthority("root")
-            ),
+            RedisTlsClusterArgs(settings=load(RedisTlsSettings, group, "redis"), hosts=hosts, authority=authority),
+        )
+        PostgresHaPair(
+            "pair",
+            PostgresHaPairArgs(settings=load(PostgresHaSettings, PAIR, "postgres"), hosts=hosts, authority=authority),
         )
         for name, service in (("worker1", cache), ("redis1", redis)):
             Firewall(name, FirewallArgs(host=hosts[name], flows=service.flows[name]))
@@ -135,6 +145,19 @@ def test_nothing_of_it_escapes_the_rules(resources: list[tuple[str, str, dict[st
         ("protected-mode yes", "protected-mode no", "redis-protected-mode"),
         ('tls-protocols "TLSv1.2 ', 'tls-protocols "TLSv1.1 TLSv1.2 ', "redis-protocols"),
         ("tls-ciphers ECDHE+AESGCM", "tls-ciphers RC4", "redis-ciphers"),
+        ("    ssl: 'on'\n", "    ssl: 'off'\n", "postgres-ssl"),
+        ("- hostssl orders", "- host orders", "postgres-hba"),
+        ("scram-sha-256\n  - hostssl replication", "md5\n  - hostssl replication", "postgres-hba"),
+        ("scram-sha-256 clientcert=verify-ca", "trust", "postgres-hba"),
+        (",192.0.2.100,127.0.0.1:5432", ",0.0.0.0:5432", "postgres-listen"),
+        ("password_encryption: scram-sha-256", "password_encryption: md5", "postgres-passwords"),
+        ("  - data-checksums\n", "", "postgres-checksums"),
+        ("max_slot_wal_keep_size: 10GB", "max_slot_wal_keep_size: -1", "postgres-slots"),
+        ("  certfile: /etc/patroni/tls/node.crt\n  keyfile", "  keyfile", "patroni-rest"),
+        ("verify_client: optional", "verify_client: none", "patroni-rest"),
+        ("  protocol: https\n", "  protocol: http\n", "patroni-etcd"),
+        ("ETCD_LISTEN_CLIENT_URLS=https", "ETCD_LISTEN_CLIENT_URLS=http", "etcd-tls"),
+        ("ETCD_PEER_CLIENT_CERT_AUTH=true", "ETCD_PEER_CLIENT_CERT_AUTH=false", "etcd-tls"),
     ],
 )
 def test_one_changed_line(resources: list[tuple[str, str, dict[str, Any]]], old: str, new: str, rules: str) -> None:
