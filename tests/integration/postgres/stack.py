@@ -1,0 +1,214 @@
+"""The stack that tests of a pair break and change: a lab of its own, whose witness is the application too."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any, Final
+
+from lab.machine import LabHost
+from tests.integration.support import Outcome, Project, wait_for
+
+PREFIX: Final = "sdt-pg"
+HOSTS: Final = ("db1", "db2", "witness")
+NODES: Final = ("db1", "db2")
+LAB: Final = {
+    "prefix": PREFIX,
+    "hosts": list(HOSTS),
+    "subnet": "10.203.61.0/24",
+    "subnet6": "fd5d:7a1e:203:61::/64",
+    "cache": None,
+}
+ADDRESSES: Final = {host: f"10.203.61.{11 + at}" for at, host in enumerate(HOSTS)}
+DATABASE: Final = "lunadirectordb"
+USER: Final = "lunadirector"
+PAIR: Final[dict[str, Any]] = {
+    "name": "ccc",
+    "nodes": [{"host": "db1", "names": ["db1"]}, {"host": "db2", "names": ["db2"]}],
+    "witness": {"host": "witness"},
+    "databases": [{"name": DATABASE, "user": USER, "clients": [f"{ADDRESSES['witness']}/32"]}],
+    "names": ["10.203.61.100", "db.example.com"],
+    "memory": {"sharedBuffers": "128MB"},
+    "settleSeconds": 120,
+}
+#: Where an application has its files, on the witness.
+CLIENT: Final = "/root/client"
+_PROGRAM: Final = Path(__file__).with_name("program.py")
+_WRITER: Final = Path(__file__).with_name("writer.py")
+_SETTLE_S: Final = 120
+_WRITER_ENDS_S: Final = 60
+
+
+@dataclass
+class Written:
+    """What an application did, and felt.
+
+    Attributes:
+        confirmed: Writes whose commit was confirmed, by kind of connection, with their time.
+        attempted: Writes that were tried.
+        errors: What went wrong, with its time.
+    """
+
+    confirmed: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+    attempted: list[int] = field(default_factory=list)
+    errors: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def numbers(self) -> set[int]:
+        """All that was confirmed."""
+        return {number for known in self.confirmed.values() for _, number in known}
+
+    @property
+    def longest_gap(self) -> float:
+        """Longest time (s) between two confirmed writes of the lasting connection."""
+        times = [at for at, _ in self.confirmed["lasting"]]
+        return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
+
+
+class Stack:
+    """The stack and its hosts.
+
+    Attributes:
+        project: Its Pulumi project.
+        configured: What it was brought to last; None if that failed.
+    """
+
+    configured: dict[str, Any] | None = None
+
+    def __init__(self, directory: Path) -> None:
+        self.project = Project.create(directory, _PROGRAM.read_text(), {"lab": LAB}, lab=PREFIX)
+        self.project.up()
+        # The packages' own clients, as an application server has them.
+        install = "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends"
+        self.host("witness").run(f"{install} postgresql-client python3-psycopg2", timeout=300)
+
+    def host(self, name: str) -> LabHost:
+        """One of its hosts."""
+        return LabHost(name, PREFIX)
+
+    def up(self, config: Mapping[str, Any] | None, *, check: bool = True, **more: Any) -> Outcome:
+        """Bring the pair to this configuration; None removes it."""
+        given = {} if config is None else {"postgres": config}
+        self.project.configure({"lab": LAB, **given, **more})
+        outcome = self.project.up(check=check)
+        self.configured = None if outcome.code else {"postgres": config, **more}
+        if config is not None and outcome.code == 0:
+            self.outputs = self.project.outputs()["postgres"]
+            self.equip()
+        return outcome
+
+    def settle(self) -> None:
+        """Bring the pair to how it is by default, both nodes well."""
+        if self.configured != {"postgres": PAIR}:
+            self.up(PAIR)
+        self.wait_until_whole()
+
+    def equip(self) -> None:
+        """Give the application what the outputs have for it now."""
+        out = self.outputs
+        files = {
+            "root.crt": out["authority"],
+            "client.crt": out["clientCertificate"],
+            "client.key": out["clientKey"],
+            # In one file: a URL names the role that the password is for.
+            "connection": f"{out['dsns'][DATABASE]}\n{out['passwords'][USER]}\n",
+            "password": out["passwords"][USER],
+        }
+        client = self.host("witness")
+        client.run(["install", "-d", "-m", "0700", CLIENT])
+        for name, text in files.items():
+            client.run(f"umask 077; cat > {CLIENT}/.{name} && mv {CLIENT}/.{name} {CLIENT}/{name}", stdin=text)
+
+    # --- the pair ------------------------------------------------------------------------------------------------
+
+    def pair(self, host: str, *words: str, check: bool = True) -> CompletedProcess[str]:
+        """Run the pair's command on a node."""
+        return self.host(host).run(["postgres-pair", *words], check=check, timeout=180)
+
+    def members(self) -> list[dict[str, Any]]:
+        """What Patroni knows, as some node has it."""
+        for host in NODES:
+            run = self.pair(host, "list", "-f", "json", check=False)
+            if run.returncode == 0:
+                return list(json.loads(run.stdout))
+        return []
+
+    def leader(self) -> str:
+        """The node that leads."""
+        wait_for(lambda: any(each["Role"] == "Leader" for each in self.members()), _SETTLE_S)
+        return str(next(each["Member"] for each in self.members() if each["Role"] == "Leader"))
+
+    def other(self, host: str) -> str:
+        """The other node."""
+        return next(each for each in NODES if each != host)
+
+    def leads(self, host: str) -> bool:
+        """Whether the command for virtual IPs says so; asked as a user without rights."""
+        command = ["runuser", "-u", "nobody", "--", self.outputs["leaderCheck"]]
+        return self.host(host).run(command, check=False).returncode == 0
+
+    def whole(self) -> bool:
+        """Whether one node leads and the other one is in sync."""
+        roles = sorted((each["Role"], each["State"]) for each in self.members())
+        return roles == [("Leader", "running"), ("Sync Standby", "streaming")]
+
+    def wait_until_whole(self) -> None:
+        """Wait for that."""
+        wait_for(self.whole, _SETTLE_S)
+
+    def postgres(self, host: str, sql: str, *, database: str = "postgres", check: bool = True) -> CompletedProcess[str]:
+        """Run SQL on a node as its superuser, as the seed does."""
+        command = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, "-c", sql]
+        return self.host(host).run(command, check=check)
+
+    # --- the application -----------------------------------------------------------------------------------------
+
+    def psql(self, conninfo: str, sql: str = "SELECT 1", *, root: str = f"{CLIENT}/root.crt") -> CompletedProcess[str]:
+        """Run SQL as the application, from its host."""
+        given = f"{conninfo} sslrootcert={root} dbname={DATABASE} user={self.outputs['users'][USER]} connect_timeout=5"
+        script = f"PGPASSWORD=$(cat {CLIENT}/password) exec psql -XAtq {shlex.quote(given)} -c {shlex.quote(sql)}"
+        return self.host("witness").run(script, check=False)
+
+    @contextmanager
+    def writing(self) -> Iterator[Written]:
+        """Write beside what happens in the block."""
+        client, written = self.host("witness"), Written()
+        client.run(f"cat > {CLIENT}/writer.py", stdin=_WRITER.read_text())
+        client.run(["rm", "-f", f"{CLIENT}/stop"])
+        command = ["docker", "exec", client.container, "python3", f"{CLIENT}/writer.py", CLIENT]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                wait_for(lambda: self.rows() > 5 or process.poll() is not None)
+                yield written
+            finally:
+                client.run(["touch", f"{CLIENT}/stop"])
+                told, _ = process.communicate(timeout=_WRITER_ENDS_S)
+        for kind, seen in json.loads(told).items():
+            written.confirmed[kind] = [(at, number) for at, number in seen["confirmed"]]
+            written.attempted += seen["attempted"]
+            written.errors += [(at, text) for at, text in seen["errors"]]
+
+    def rows(self) -> int:
+        """How many writes there are."""
+        run = self.psql(
+            f"host={ADDRESSES['db1']},{ADDRESSES['db2']} sslmode=verify-full target_session_attrs=primary",
+            "SELECT count(*) FROM written",
+        )
+        return int(run.stdout or 0) if run.returncode == 0 else 0
+
+    def read(self) -> set[int]:
+        """All writes that the primary has."""
+        told = self.postgres(self.leader(), "SELECT number FROM written", database=DATABASE).stdout
+        return {int(line) for line in told.split()}
+
+    def remove_data(self) -> None:
+        """Take away what a pair has left."""
+        for host in HOSTS:
+            self.host(host).run("rm -rf /var/lib/postgresql /var/lib/patroni-etcd")

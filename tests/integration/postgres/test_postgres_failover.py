@@ -1,0 +1,157 @@
+"""Who takes over when the primary is gone, and that nothing confirmed is lost."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.integration.postgres.stack import ADDRESSES, PAIR, Stack, Written
+from tests.integration.support import wait_for
+
+pytestmark = [pytest.mark.engine, pytest.mark.lab]
+
+_TAKE_OVER_S = 90
+
+
+def nothing_lost(pair: Stack, written: Written) -> None:
+    found = pair.read()
+    assert written.numbers
+    assert sorted(written.numbers - found) == []
+    assert sorted(found - set(written.attempted)) == []
+
+
+def confirms_again(pair: Stack) -> None:
+    """Wait until writes are confirmed that were not before."""
+    before = pair.rows()
+    wait_for(lambda: pair.rows() > before + 5, _TAKE_OVER_S)
+
+
+def postmaster(pair: Stack, host: str) -> str:
+    return pair.host(host).run("head -n 1 /var/lib/postgresql/17/ccc/postmaster.pid").stdout.strip()
+
+
+def timeline(pair: Stack) -> int:
+    return max(int(each["TL"]) for each in pair.members())
+
+
+def test_the_standby_takes_over_from_a_killed_server(pair: Stack) -> None:
+    former, before = pair.leader(), timeline(pair)
+    with pair.writing() as written:
+        pair.host(former).run(["kill", "-KILL", postmaster(pair, former)])
+        wait_for(lambda: pair.leads(pair.other(former)), _TAKE_OVER_S)
+        confirms_again(pair)
+    # The former primary comes back as the standby by itself.
+    pair.wait_until_whole()
+    assert pair.leader() != former
+    assert timeline(pair) > before
+    assert not pair.leads(former)
+    nothing_lost(pair, written)
+    assert pair.project.up().unchanged
+
+
+def test_a_person_switches_over(pair: Stack) -> None:
+    former = pair.leader()
+    with pair.writing() as written:
+        pair.pair(former, "switchover", "--candidate", pair.other(former), "--force")
+        wait_for(lambda: pair.leads(pair.other(former)), _TAKE_OVER_S)
+        confirms_again(pair)
+    pair.wait_until_whole()
+    nothing_lost(pair, written)
+    assert pair.project.up().unchanged
+
+
+def test_a_change_after_a_failover_moves_nobody(pair: Stack) -> None:
+    former = pair.leader()
+    pair.pair(former, "switchover", "--candidate", pair.other(former), "--force")
+    pair.wait_until_whole()
+    now = pair.leader()
+    pair.up({**PAIR, "parameters": {"log_min_duration_statement": "1s"}})
+    assert pair.leader() == now
+    for host in ("db1", "db2"):
+        assert pair.postgres(host, "SHOW log_min_duration_statement").stdout == "1s\n"
+
+
+def test_a_restart_is_rolled_and_the_standby_takes_over_first(pair: Stack) -> None:
+    former = pair.leader()
+    with pair.writing() as written:
+        pair.up({**PAIR, "connections": {"limit": 250}})
+        confirms_again(pair)
+    for host in ("db1", "db2"):
+        assert pair.postgres(host, "SHOW max_connections").stdout == "250\n"
+    assert pair.leader() != former
+    nothing_lost(pair, written)
+
+
+def test_a_limit_is_lowered_on_the_primary_first(pair: Stack) -> None:
+    pair.up({**PAIR, "connections": {"limit": 150}})
+    for host in ("db1", "db2"):
+        assert pair.postgres(host, "SHOW max_connections").stdout == "150\n"
+    assert not any(each.get("Pending restart") for each in pair.members())
+
+
+def test_a_paused_pair_stays_paused(pair: Stack) -> None:
+    former = pair.leader()
+    pair.pair(former, "pause", "--wait")
+    try:
+        pair.up({**PAIR, "parameters": {"log_min_duration_statement": "2s"}})
+        assert "automatic failover is off" in pair.pair(former, "status").stdout
+        pair.host(former).run(["kill", "-KILL", postmaster(pair, former)])
+        time.sleep(5)
+        assert not pair.leads(pair.other(former))
+    finally:
+        pair.pair(former, "resume")
+    pair.wait_until_whole()
+
+
+def etcd(pair: Stack, *words: str) -> str:
+    tls = "/etc/etcd/tls"
+    urls = ",".join(f"https://{address}:2379" for address in ADDRESSES.values())
+    given = ["--cacert", f"{tls}/root.crt", "--cert", f"{tls}/administrator.crt", "--key", f"{tls}/administrator.key"]
+    return pair.host("witness").run(["etcdctl", "--endpoints", urls, *given, *words]).stdout
+
+
+def lead_etcd(pair: Stack, host: str) -> None:
+    """Let this host have etcd's leader."""
+    ids = {line.split(", ")[2]: line.split(", ")[0] for line in etcd(pair, "member", "list").splitlines()}
+    leader = next(line.split(", ") for line in etcd(pair, "endpoint", "status").splitlines() if ", true, " in line)
+    if leader[1] != ids[host]:
+        etcd(pair, "move-leader", ids[host])
+
+
+def test_a_lost_standby_never_takes_the_primary_along(pair: Stack) -> None:
+    leader, before = pair.leader(), timeline(pair)
+    lead_etcd(pair, pair.other(leader))
+    with pair.writing() as written:
+        pair.host(pair.other(leader)).kill()
+        confirms_again(pair)
+        assert pair.leads(leader)
+        assert timeline(pair) == before
+        pair.host(pair.other(leader)).start()
+        pair.wait_until_whole()
+    assert (pair.leader(), timeline(pair)) == (leader, before)
+    nothing_lost(pair, written)
+
+
+def test_a_lost_host_is_replaced_and_comes_back_as_the_standby(pair: Stack) -> None:
+    former = pair.leader()
+    with pair.writing() as written:
+        pair.host(former).kill()
+        wait_for(lambda: pair.leads(pair.other(former)), _TAKE_OVER_S)
+        confirms_again(pair)
+        pair.host(former).start()
+        pair.wait_until_whole()
+    assert pair.leader() != former
+    nothing_lost(pair, written)
+
+
+def test_a_primary_that_is_cut_off_confirms_nothing(pair: Stack) -> None:
+    former = pair.leader()
+    others = [address for host, address in ADDRESSES.items() if host != former]
+    with pair.writing() as written:
+        with pair.host(former).cut_off_from(*others):
+            wait_for(lambda: pair.leads(pair.other(former)), _TAKE_OVER_S)
+            confirms_again(pair)
+            assert not pair.leads(former)
+        pair.wait_until_whole()
+    nothing_lost(pair, written)
