@@ -114,6 +114,7 @@ class Facts:
         tables: What only the kernel (`+`) or only the file (`-`) has, by path of a file of nft; empty where they agree.
         redis: How nodes of Redis groups are, by their script: lines that begin with `+` (well) or `-` (not).
         keepalived: What keepalived says of itself, JSON by its script.
+        postgres: How members of pairs of PostgreSQL servers are, by their command, likewise.
         failures: Last words of what could not be told, by kind and arguments.
     """
 
@@ -132,6 +133,7 @@ class Facts:
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     redis: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keepalived: Mapping[str, str] = field(default_factory=dict)
+    postgres: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failures: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
 
@@ -182,6 +184,7 @@ def parse(text: str) -> Facts:
         tables={path: tuple(body) for (path,), body in about("table")},
         redis={script: tuple(body) for (script,), body in about("redis")},
         keepalived={script: "".join(body) for (script,), body in about("keepalived")},
+        postgres={command: tuple(body) for (command,), body in about("postgres")},
         failures=failures,
     )
 

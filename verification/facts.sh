@@ -11,6 +11,7 @@
 #   table FILE  how the kernel's table differs from what this file of nft would make
 #   redis SCRIPT      how a node of a Redis group is, as its own script says
 #   keepalived SCRIPT what the running keepalived was told and thinks, as JSON
+#   postgres COMMAND  how a member of a pair of PostgreSQL servers is, as its own command says
 # Listeners, connections and addresses are told unasked.
 #
 # Standard output: sections "#=KIND<tab>ARGUMENT…", lines, "#?STATUS"; the last one is "#=end".
@@ -142,6 +143,9 @@ asked sessions | while IFS= read -r socket; do
 done
 asked table | while IFS= read -r path; do
     tell "table$TAB$path" sh -c "$TABLE_DIFFERENCE" - "$path"
+done
+asked postgres | while IFS= read -r command; do
+    tell "postgres$TAB$command" "$command" status
 done
 asked redis | while IFS= read -r script; do
     tell "redis$TAB$script" "$script" status

@@ -154,6 +154,7 @@ class Host:
         exposed: Where others may connect on purpose.
         guarded: TCP ports that the host's firewall closes to everybody but the host itself.
         redis: Scripts that tell how the nodes of Redis groups on it are.
+        postgres: Commands that tell how the members of pairs of PostgreSQL servers on it are.
     """
 
     name: str
@@ -170,6 +171,7 @@ class Host:
     exposed: frozenset[Endpoint] = frozenset()
     guarded: frozenset[int] = frozenset()
     redis: tuple[str, ...] = ()
+    postgres: tuple[str, ...] = ()
 
     @property
     def files(self) -> dict[str, File]:
@@ -241,6 +243,7 @@ class ServedCertificate:
         trusted: The roots that clients trust, in PEM.
         renewal_days: How long before its end the next `pulumi up` renews it.
         names: Every DNS name and address that a client dials; none for the endpoint's address alone.
+        asked_first: Whether it speaks TLS only once it was asked to, as PostgreSQL does.
     """
 
     host: str
@@ -249,6 +252,7 @@ class ServedCertificate:
     trusted: str
     renewal_days: int
     names: tuple[str, ...] = ()
+    asked_first: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ _BALANCER: Final = "sealed-data-tier:haproxy_load_balancer:HaproxyLoadBalancer"
 _CACHE: Final = "sealed-data-tier:cache_service:CacheService"
 _REDIS: Final = "sealed-data-tier:redis_tls_cluster:RedisTlsCluster"
 _VIRTUAL_IPS: Final = "sealed-data-tier:keepalived_vip:KeepalivedVip"
+_POSTGRES: Final = "sealed-data-tier:postgres_ha_pair:PostgresHaPair"
 _COMMAND: Final = "command:remote:Command"
 #: What components that serve TLS register: a list of {host, address, port, certificate, trusted, renewalDays, names}.
 SERVED: Final = "served"
@@ -108,7 +109,17 @@ def _host(state: State, host: Resource, served: tuple[ServedCertificate, ...]) -
             for each in state.of_kind(_REDIS)
             if host.name in each.inputs["hosts"]
         ),
+        postgres=tuple(_commands(state, host.name)),
     )
+
+
+def _commands(state: State, host: str) -> Iterator[str]:
+    """Commands by which members of a pair tell how they are: all have etcd, two of them a server."""
+    for pair in state.of_kind(_POSTGRES):
+        if host in pair.inputs["hosts"]:
+            yield "/usr/local/lib/patroni-etcd/member"
+        if host in (node["host"] for node in pair.inputs["settings"]["nodes"]):
+            yield "/usr/local/sbin/postgres-pair"
 
 
 def _login(connection: Mapping[str, Any] | None) -> Login | None:
@@ -227,6 +238,7 @@ def _served(state: State) -> Iterator[ServedCertificate]:
                     trusted=each["trusted"] or "",
                     renewal_days=int(each["renewalDays"]),
                     names=tuple(each["names"]),
+                    asked_first=bool(each.get("askedFirst")),
                 )
         except (KeyError, TypeError, ValueError) as error:
             raise UnusableStackError(

@@ -12,6 +12,11 @@ _HANDSHAKE: Final = 22  # RFC 5246, A.1 and A.4
 _CERTIFICATE: Final = 11
 
 
+# protocol.sgml, "SSLRequest": length and code; the server answers with one letter.
+_SSL_REQUEST: Final = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
+_AGREED: Final = b"S"
+
+
 class TlsError(Exception):
     """The server does not speak TLS 1.2 or later, or hangs up before it shows a certificate."""
 
@@ -28,6 +33,17 @@ class Writer(Protocol):
 
     def write(self, data: bytes, /) -> None:
         """Send bytes."""
+
+
+async def ask_postgres(reader: Reader, writer: Writer) -> None:
+    """Ask a PostgreSQL server to go on in TLS.
+
+    Raises:
+        TlsError: It does not, or is no PostgreSQL server.
+    """
+    writer.write(_SSL_REQUEST)
+    if await reader.read(1) != _AGREED:
+        raise TlsError("it does not offer TLS")
 
 
 async def certificate_of(reader: Reader, writer: Writer, name: str) -> bytes:

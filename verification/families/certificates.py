@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from verification.connection import ClosedError
 from verification.family import Family, Outcome, Survey, counted
 from verification.model import ServedCertificate
-from verification.tls import TlsError, certificate_of
+from verification.tls import TlsError, ask_postgres, certificate_of
 
 _LIMIT_S: Final = 8.0
 _PARALLEL: Final = 128
@@ -46,6 +46,8 @@ async def _ask(survey: Survey, served: ServedCertificate) -> bytes | str:
     """Return the certificate in DER, or why there is none."""
     try:
         async with asyncio.timeout(_LIMIT_S), survey.sessions[served.host].dial(served.endpoint, _LIMIT_S) as streams:
+            if served.asked_first:
+                await ask_postgres(*streams)
             return await certificate_of(*streams, served.endpoint.address)
     except TimeoutError:
         return f"does not answer within {_LIMIT_S:g} s"

@@ -25,7 +25,7 @@ from verification.families.certificates import judge, probe
 from verification.family import Outcome, Survey
 from verification.model import Endpoint, ServedCertificate
 from verification.stack import read
-from verification.tls import TlsError, certificate_of
+from verification.tls import TlsError, ask_postgres, certificate_of
 
 NAME: Final = "redis1.example.com"
 AUTHORITY: Final = Authority()
@@ -104,6 +104,33 @@ def test_certificate_is_seen_whatever_the_server_wants(tmp_path: Path, version: 
 def test_what_does_not_speak_tls_is_told(speaks: bytes, problem: str) -> None:
     with serving(speaks) as endpoint, pytest.raises(TlsError, match=problem):
         asyncio.run(dialled(endpoint))
+
+
+class Wire:
+    """Keeps what was written."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+
+    def write(self, data: bytes, /) -> None:
+        """Keep it."""
+        self.sent += data
+
+
+@pytest.mark.parametrize(("answer", "agreed"), [(b"S", True), (b"N", False), (b"", False), (b"HTTP/1.1 400", False)])
+def test_postgres_is_asked_for_tls_first(answer: bytes, agreed: bool) -> None:
+    async def ask() -> bytes:
+        reader, wire = asyncio.StreamReader(), Wire()
+        reader.feed_data(answer)
+        reader.feed_eof()
+        await ask_postgres(reader, wire)
+        return wire.sent
+
+    if agreed:
+        assert asyncio.run(ask()) == bytes.fromhex("00000008 04d2162f")
+    else:
+        with pytest.raises(TlsError, match="it does not offer TLS"):
+            asyncio.run(ask())
 
 
 # --- what is said of it ---
@@ -243,6 +270,7 @@ def test_port_that_nobody_takes_is_found() -> None:
 # --- what components register ---
 
 COMPONENT: Final = "sealed-data-tier:redis_tls_cluster:RedisTlsCluster"
+PAIR: Final = "sealed-data-tier:postgres_ha_pair:PostgresHaPair"
 HOST: Final = "sealed-data-tier:host:Host"
 TOLD: Final = {
     "host": "cache1",
@@ -283,6 +311,15 @@ def test_virtual_ips_are_read() -> None:
     (vips,) = read(state_of(group)).vips
     assert (vips.name, vips.hosts) == ("front", ("lb1", "lb2"))
     assert vips.instances == {"front": ("192.0.2.5", "2001:db8::5")}
+def test_members_of_a_pair_are_read() -> None:
+    inputs = {"hosts": ["cache1", "db2", "db3"], "settings": {"nodes": [{"host": "cache1"}, {"host": "db2"}]}}
+    told = {**TOLD, "port": 5432.0, "askedFirst": True}
+    pair = resource(PAIR, "ccc", inputs=inputs, outputs={"served": [told]})
+    stack = read(state_of(pair, resource(HOST, "db3", inputs={"address": "192.0.2.3"})))
+    member, server = "/usr/local/lib/patroni-etcd/member", "/usr/local/sbin/postgres-pair"
+    assert stack.hosts["cache1"].postgres == (member, server)
+    assert stack.hosts["db3"].postgres == (member,)
+    assert [each.asked_first for each in stack.served] == [True]
 
 
 def test_component_that_tells_it_in_another_way_is_refused() -> None:

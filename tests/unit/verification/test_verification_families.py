@@ -39,6 +39,7 @@ from verification.families import (
     firewall,
     listeners,
     policies,
+    postgres,
     redis,
     traffic,
     units,
@@ -298,6 +299,28 @@ def test_keepalived_that_does_not_answer_is_not_well(told: str) -> None:
 def test_host_without_keepalived_is_not_asked_for_one() -> None:
     assert list(virtual_ips.questions(BALANCER)) == []
     assert virtual_ips.judge(STACK, BALANCER, Facts()) is None
+# --- postgres ---------------------------------------------------------------------------------------------------------
+
+PAIR = "/usr/local/sbin/postgres-pair"
+
+
+def test_members_of_a_pair_tell_how_they_are() -> None:
+    host = replace(OUTSIDER, postgres=(PAIR,))
+    assert [str(question) for question in postgres.questions(host)] == [f"postgres\t{PAIR}"]
+    well = postgres.judge(STACK, host, Facts(postgres={PAIR: ("+ primary, timeline 1, in sync, 0 bytes behind",)}))
+    assert well is not None
+    assert (well.problems, well.summary) == ((), "primary, timeline 1, in sync, 0 bytes behind")
+    alone = postgres.judge(STACK, host, Facts(postgres={PAIR: ("- not yet a leader and a synchronous standby",)}))
+    assert alone is not None
+    assert alone.problems == ("not yet a leader and a synchronous standby",)
+    silent = postgres.judge(STACK, host, Facts(failures={("postgres", PAIR): "not found (exit code 127)"}))
+    assert silent is not None
+    assert silent.problems == (f"not done: {PAIR} status: not found (exit code 127)",)
+
+
+def test_host_without_a_pair_is_not_asked_for_one() -> None:
+    assert list(postgres.questions(BALANCER)) == []
+    assert postgres.judge(STACK, BALANCER, Facts()) is None
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------
