@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 import pulumi
 
@@ -16,13 +16,16 @@ from components.cache_service import CacheService, CacheServiceArgs, CacheServic
 from components.certificates import AuthoritySettings, CertificateAuthority, CertificateAuthorityArgs
 from components.firewall import Firewall, FirewallArgs, FirewallSettings, Flow
 from components.host import Host, HostArgs, HostSettings
+from components.postgres_ha_pair import PostgresHaPair, PostgresHaPairArgs, PostgresHaSettings
 from components.redis_tls_cluster import RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
 from components.settings import InvalidConfigurationError, Problems, load
 from lab.hosts import Lab, LabArgs, LabEndpoint
 from lab.settings import LabSettings
 
 _PROJECT: Final = "sealed-data-tier"
-_SECTIONS: Final = ("lab", "hosts", "cacheService", "certificateAuthority", "redis", "firewall")
+_SECTIONS: Final = ("lab", "hosts", "cacheService", "certificateAuthority", "redis", "postgres", "firewall")
+
+Group = TypeVar("Group", RedisTlsSettings, PostgresHaSettings)
 
 
 def _refuse_unknown_sections() -> None:
@@ -55,19 +58,20 @@ def _declared_hosts(config: pulumi.Config) -> Mapping[str, HostSettings]:
     return settings
 
 
-def _redis_groups(config: pulumi.Config) -> list[RedisTlsSettings]:
-    groups = config.get_object("redis") or []
+def _groups(config: pulumi.Config, section: str, model: type[Group], members: str) -> list[Group]:
+    """Read a section that lists groups of servers, each with a name of its own."""
+    groups = config.get_object(section) or []
     if not isinstance(groups, list):
-        raise InvalidConfigurationError(["redis: list the groups, each with its name and nodes"])
-    problems, settings = Problems(), list[RedisTlsSettings]()
+        raise InvalidConfigurationError([f"{section}: list the groups, each with its name and {members}"])
+    problems, settings = Problems(), list[Group]()
     for at, data in enumerate(groups):
         with problems:
-            settings.append(load(RedisTlsSettings, data, f"redis[{at}]"))
+            settings.append(load(model, data, f"{section}[{at}]"))
     problems.refuse()
     names = [each.name for each in settings]
     if twice := [at for at, name in enumerate(names) if name in names[:at]]:
         raise InvalidConfigurationError(
-            [f"redis[{at}].name: {names[at]!r} is the name of another group: choose one" for at in twice]
+            [f"{section}[{at}].name: {names[at]!r} is the name of another group: choose one" for at in twice]
         )
     return settings
 
@@ -76,12 +80,12 @@ def _firewalls(
     settings: FirewallSettings,
     hosts: Mapping[str, Host],
     cache: CacheService | None,
-    groups: Sequence[RedisTlsClusterArgs],
+    groups: Sequence[RedisTlsClusterArgs | PostgresHaPairArgs],
 ) -> dict[str, Firewall]:
     """One firewall a host, with what all services need of it.
 
-    The cache service comes before it: until its tunnels stand applications may use the NodePort. Redis comes after it,
-    since its nodes have to reach each other.
+    The cache service comes before it: until its tunnels stand applications may use the NodePort. Redis and PostgreSQL
+    come after it, since their nodes have to reach each other.
     """
     flows: dict[str, list[Flow]] = {}
     for name, needed in (cache.flows if cache else {}).items():
@@ -95,6 +99,24 @@ def _firewalls(
         for name, needed in sorted(flows.items())
         if settings.closes(needed)
     }
+
+
+def _serve(
+    groups: Sequence[RedisTlsClusterArgs], pairs: Sequence[PostgresHaPairArgs], firewalls: Mapping[str, Firewall]
+) -> None:
+    """Bring up Redis and PostgreSQL, each once the firewalls of its hosts let its members in."""
+
+    def closed(args: RedisTlsClusterArgs | PostgresHaPairArgs) -> list[pulumi.Resource]:
+        return [firewalls[name].confirmation for name in args.members if name in firewalls]
+
+    clusters = {
+        args.settings.name: RedisTlsCluster(args.settings.name, replace(args, after=closed(args))) for args in groups
+    }
+    if clusters:
+        pulumi.export("redis", {name: cluster.outputs for name, cluster in clusters.items()})
+    both = {args.settings.name: PostgresHaPair(args.settings.name, replace(args, after=closed(args))) for args in pairs}
+    if both:
+        pulumi.export("postgres", {name: pair.outputs for name, pair in both.items()})
 
 
 def main() -> None:
@@ -114,7 +136,10 @@ def main() -> None:
             cache_settings = load(CacheServiceSettings, data, "cacheService")
     redis_groups: list[RedisTlsSettings] = []
     with problems:
-        redis_groups = _redis_groups(config)
+        redis_groups = _groups(config, "redis", RedisTlsSettings, "nodes")
+    postgres_pairs: list[PostgresHaSettings] = []
+    with problems:
+        postgres_pairs = _groups(config, "postgres", PostgresHaSettings, "nodes and witness")
     authority_settings = AuthoritySettings()
     with problems:
         authority_settings = load(
@@ -141,19 +166,19 @@ def main() -> None:
         )
         pulumi.export("cacheService", cache.outputs)
     groups: list[RedisTlsClusterArgs] = []
-    if redis_groups:
+    pairs: list[PostgresHaPairArgs] = []
+    if redis_groups or postgres_pairs:
         authority = CertificateAuthority("authority", CertificateAuthorityArgs(settings=authority_settings))
         groups = [
             RedisTlsClusterArgs(settings=settings, hosts=hosts, authority=authority, where=f"redis[{at}]")
             for at, settings in enumerate(redis_groups)
         ]
-    firewalls = {} if firewall_settings is None else _firewalls(firewall_settings, hosts, cache, groups)
-    outputs = {}
-    for group in groups:
-        after = [firewalls[name].confirmation for name in group.members if name in firewalls]
-        outputs[group.settings.name] = RedisTlsCluster(group.settings.name, replace(group, after=after)).outputs
-    if outputs:
-        pulumi.export("redis", outputs)
+        pairs = [
+            PostgresHaPairArgs(settings=settings, hosts=hosts, authority=authority, where=f"postgres[{at}]")
+            for at, settings in enumerate(postgres_pairs)
+        ]
+    firewalls = {} if firewall_settings is None else _firewalls(firewall_settings, hosts, cache, [*groups, *pairs])
+    _serve(groups, pairs, firewalls)
 
 
 # What a stack is made of lives until its end. Looking for garbage in it, again and again and once more at exit, takes
