@@ -11,14 +11,11 @@ from policies.rules import (
     host_keys,
     listeners,
     plaintext,
-    redis_access,
-    secrets,
-    tunnel_hardening,
-    virtual_ips,
     postgres,
     redis_access,
     secrets,
     tunnel_hardening,
+    virtual_ips,
 )
 from policies.rules.finding import Command, Finding, HostFiles, Issued
 

@@ -311,6 +311,8 @@ def test_virtual_ips_are_read() -> None:
     (vips,) = read(state_of(group)).vips
     assert (vips.name, vips.hosts) == ("front", ("lb1", "lb2"))
     assert vips.instances == {"front": ("192.0.2.5", "2001:db8::5")}
+
+
 def test_members_of_a_pair_are_read() -> None:
     inputs = {"hosts": ["cache1", "db2", "db3"], "settings": {"nodes": [{"host": "cache1"}, {"host": "db2"}]}}
     told = {**TOLD, "port": 5432.0, "askedFirst": True}

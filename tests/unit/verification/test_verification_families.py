@@ -299,6 +299,8 @@ def test_keepalived_that_does_not_answer_is_not_well(told: str) -> None:
 def test_host_without_keepalived_is_not_asked_for_one() -> None:
     assert list(virtual_ips.questions(BALANCER)) == []
     assert virtual_ips.judge(STACK, BALANCER, Facts()) is None
+
+
 # --- postgres ---------------------------------------------------------------------------------------------------------
 
 PAIR = "/usr/local/sbin/postgres-pair"
