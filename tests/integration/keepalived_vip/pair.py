@@ -235,11 +235,6 @@ class Pair:
         """When the hook on a host began and ended, as whom, and what it was told."""
         return self.hosts[name].run(["cat", HOOKED]).stdout.splitlines()
 
-    def yielded(self, name: str) -> int:
-        """How often keepalived on a host gave the addresses up since it was started or reloaded."""
-        told = json.loads(self.hosts[name].run("/usr/local/lib/keepalived-vip/vip state").stdout)[0]
-        return int(told["stats"]["release_master"])
-
     def keepalived(self, name: str) -> str:
         """The process id of keepalived on a host: as long as it is the same, nothing was restarted."""
         return self.hosts[name].run("systemctl show -P MainPID keepalived").stdout.strip()
