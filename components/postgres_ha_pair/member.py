@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from posixpath import dirname
 from typing import Any, Final
 
 import pulumi
@@ -256,6 +257,7 @@ class Member:
             name="postgres",
             packages=(f"postgresql-{settings.version}", "patroni", "python3-etcd", "curl", "iproute2", "procps"),
             directories=(
+                Directory(path=dirname(CONFIGURATION)),
                 Directory(path=CONFIGURATION, discard=True),
                 Directory(path=TLS),
                 Directory(path=_DROP_INS),

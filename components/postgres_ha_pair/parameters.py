@@ -9,7 +9,7 @@ from components.postgres_ha_pair.settings import PostgresHaSettings, kilobytes
 #: A parameter's value as YAML and postgresql.conf write it.
 Value = str | int | float | bool
 
-TLS: Final = "/etc/patroni/tls"
+TLS: Final = "/etc/postgres-pair/tls"
 _TLS13_CIPHERS_SINCE: Final = 18
 
 #: What Patroni decides by itself (patroni/postgresql/config.py), or a file of its own.

@@ -29,7 +29,7 @@ _TEMPLATES: Final = Templates(__file__)
 _SCRIPTS: Final = Path(__file__).parent / "templates"
 
 #: Directories and files on the hosts.
-CONFIGURATION: Final = "/etc/patroni/config.d"
+CONFIGURATION: Final = "/etc/postgres-pair/patroni.d"
 LIBRARY: Final = "/usr/local/lib/postgres-pair"
 COMMAND: Final = "/usr/local/sbin/postgres-pair"
 ETCD: Final = "/etc/etcd"

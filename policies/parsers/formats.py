@@ -42,6 +42,7 @@ _TABLE: Final = tuple(
         (Format.KEEPALIVED, r"(^|/)keepalived[^/]*\.conf$", None),
         (Format.KEEPALIVED, r"^/etc/keepalived/.*\.conf$", None),
         (Format.PATRONI, r"(^|/)patroni/.*\.ya?ml$", None),
+        (Format.PATRONI, r"(^|/)patroni(\.d)?/.*\.ya?ml$", None),
         (Format.PATRONI, r"(^|/)[^/]*patroni[^/]*\.ya?ml$", None),
         (Format.PG_HBA, r"(^|/)pg_hba[^/]*\.conf$", None),
         (Format.POSTGRESQL, r"(^|/)postgresql(\.base)?\.conf$", None),

@@ -153,7 +153,7 @@ def test_nothing_of_it_escapes_the_rules(resources: list[tuple[str, str, dict[st
         ("password_encryption: scram-sha-256", "password_encryption: md5", "postgres-passwords"),
         ("  - data-checksums\n", "", "postgres-checksums"),
         ("max_slot_wal_keep_size: 10GB", "max_slot_wal_keep_size: -1", "postgres-slots"),
-        ("  certfile: /etc/patroni/tls/node.crt\n  keyfile", "  keyfile", "patroni-rest"),
+        ("  certfile: /etc/postgres-pair/tls/node.crt\n  keyfile", "  keyfile", "patroni-rest"),
         ("verify_client: optional", "verify_client: none", "patroni-rest"),
         ("  protocol: https\n", "  protocol: http\n", "patroni-etcd"),
         ("ETCD_LISTEN_CLIENT_URLS=https", "ETCD_LISTEN_CLIENT_URLS=http", "etcd-tls"),

@@ -149,7 +149,7 @@ def test_one_changed_line_of_etcd(old: str, new: str) -> None:
 def test_files_of_a_directory_are_one_configuration() -> None:
     one = "postgresql:\n  listen: 192.0.2.11:5432\n"
     two = "postgresql:\n  parameters:\n    ssl: true\n"
-    both = {"/etc/patroni/config.d/1.yml": one, "/etc/patroni/config.d/2.yml": two}
+    both = {"/etc/postgres-pair/patroni.d/1.yml": one, "/etc/postgres-pair/patroni.d/2.yml": two}
     assert check_files(HostFiles(texts=both)) == []
     assert rules(check_files(HostFiles(texts={"/etc/patroni/1.yml": one, "/etc/patroni/2.yml": two}))) == {
         "postgres-ssl"
@@ -173,7 +173,7 @@ def test_what_is_no_yaml_is_told() -> None:
 
 
 def test_passwords_of_patroni_may_be_a_secret_file_of_their_own() -> None:
-    path = "/etc/patroni/config.d/20-passwords.yml"
+    path = "/etc/postgres-pair/patroni.d/20-passwords.yml"
     assert role({}, secretFiles=[path], modes={path: "0600 postgres:postgres"}).rules == set()
     hidden = "/etc/patroni/config.yml"
     assert role({}, secretFiles=[hidden], modes={hidden: "0600 postgres:postgres"}).rules == {"hidden-configuration"}

@@ -414,7 +414,7 @@ class Pair:
         self.until(self.whole)
         self._configure()
         if pending := self._pending():
-            if self.rest("/patroni").get("pause"):
+            if self.until(lambda: self.rest("/patroni")).get("pause"):
                 say(f"a restart of {', '.join(pending.values())} is left to you: failover is paused")
             else:
                 self._roll(pending)
@@ -426,10 +426,10 @@ class Pair:
         known: dict[str, Any] = {}
         for file in sorted(self.configuration.glob("*.yml")):
             merge(known, yaml.safe_load(file.read_text()))
-        want, has = known["bootstrap"]["dcs"], self.rest("/config")
+        want, has = known["bootstrap"]["dcs"], self.until(lambda: self.rest("/config"))
         kept = {"pause": has["pause"]} if "pause" in has else {}
         if has != {**want, **kept}:
-            self.rest("/config", method="PUT", body={**want, **kept})
+            self.until(lambda: self.rest("/config", method="PUT", body={**want, **kept}))
             say("wrote the configuration in etcd")
         self._heard()
 
@@ -459,7 +459,7 @@ class Pair:
 
     def _heard(self) -> None:
         """Let each node have its next round, and a second to find out which parameters need a restart."""
-        time.sleep(self.rest("/config")["loop_wait"] + 3)
+        time.sleep(self.until(lambda: self.rest("/config"))["loop_wait"] + 3)
 
     def _switch_over(self) -> None:
         members = {each["role"]: str(each["name"]) for each in self.until(self.whole)}

@@ -79,9 +79,9 @@ def test_no_secret_is_told_in_the_open() -> None:
     assert PRIVATE_KEY not in told
     assert set(found["ccc-db1-postgres"].inputs["secretFiles"]) == {
         "/usr/local/lib/postgres-pair/accounts.sql",
-        "/etc/patroni/config.d/20-passwords.yml",
-        "/etc/patroni/tls/node.key",
-        "/etc/patroni/tls/etcd.key",
+        "/etc/postgres-pair/patroni.d/20-passwords.yml",
+        "/etc/postgres-pair/tls/node.key",
+        "/etc/postgres-pair/tls/etcd.key",
     }
     assert set(found["ccc-lb1-etcd"].inputs["secretFiles"]) == {
         "/etc/etcd/tls/node.key",

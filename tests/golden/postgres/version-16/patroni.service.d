@@ -8,7 +8,7 @@ StartLimitIntervalSec=0
 [Service]
 ExecStartPre=+/usr/local/sbin/postgres-pair prepare
 ExecStart=
-ExecStart=/usr/bin/patroni /etc/patroni/config.d
+ExecStart=/usr/bin/patroni /etc/postgres-pair/patroni.d
 ExecReload=
 ExecReload=+/usr/local/sbin/postgres-pair prepare
 ExecReload=/bin/kill -s HUP $MAINPID
