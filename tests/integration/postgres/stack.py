@@ -78,11 +78,14 @@ class Stack:
     Attributes:
         project: Its Pulumi project.
         configured: What it was brought to last; None if that failed.
+        authority: Generations of the authority; nobody goes back from one that is dropped.
     """
 
-    configured: dict[str, Any] | None = None
+    configured: Mapping[str, Any] | None = None
+    authority: Mapping[str, Any]
 
     def __init__(self, directory: Path) -> None:
+        self.authority = {}
         self.project = Project.create(directory, _PROGRAM.read_text(), {"lab": LAB}, lab=PREFIX)
         self.project.up()
         # The packages' own clients, as an application server has them.
@@ -93,12 +96,12 @@ class Stack:
         """One of its hosts."""
         return LabHost(name, PREFIX)
 
-    def up(self, config: Mapping[str, Any] | None, *, check: bool = True, **more: Any) -> Outcome:
+    def up(self, config: Mapping[str, Any] | None, *, check: bool = True) -> Outcome:
         """Bring the pair to this configuration; None removes it."""
         given = {} if config is None else {"postgres": config}
-        self.project.configure({"lab": LAB, **given, **more})
+        self.project.configure({"lab": LAB, "authority": self.authority, **given})
         outcome = self.project.up(check=check)
-        self.configured = None if outcome.code else {"postgres": config, **more}
+        self.configured = None if outcome.code else config
         if config is not None and outcome.code == 0:
             self.outputs = self.project.outputs()["postgres"]
             self.equip()
@@ -106,7 +109,7 @@ class Stack:
 
     def settle(self) -> None:
         """Bring the pair to how it is by default, both nodes well."""
-        if self.configured != {"postgres": PAIR}:
+        if self.configured != PAIR:
             self.up(PAIR)
         self.wait_until_whole()
 
@@ -167,6 +170,12 @@ class Stack:
         """Run SQL on a node as its superuser, as the seed does."""
         command = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, "-c", sql]
         return self.host(host).run(command, check=check)
+
+    def story(self) -> str:
+        """What Patroni did lately on both nodes, without its regular rounds: for failures that nobody can see again."""
+        quiet = "no action|Lock owner|probing_status|File |HTTP"
+        command = f"journalctl -u patroni -u etcd -o short-precise --since -5min --no-pager | grep -vE '{quiet}'"
+        return "\n".join(f"{host}: {self.host(host).run(command).stdout[-6000:]}" for host in NODES)
 
     # --- the application -----------------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ def test_patroni_changes_nothing_for_strangers(pair: Stack) -> None:
     assert client.run(f"{ask} {url}/liveness").stdout == "200"
     assert client.run(f"{ask} {certificate} -X PATCH -d '{{}}' {url}/config").stdout == "403"
     # From a node, but without a certificate.
-    told = pair.host("db2").run(f"{ask.replace(CLIENT, '/etc/patroni/tls')} -X PATCH -d '{{}}' {url}/config")
+    told = pair.host("db2").run(f"{ask.replace(CLIENT, '/etc/postgres-pair/tls')} -X PATCH -d '{{}}' {url}/config")
     assert told.stdout == "403"
     assert client.run(f"curl -s http://{ADDRESSES['db1']}:8008/", check=False).returncode != 0
 
