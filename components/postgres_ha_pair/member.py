@@ -32,7 +32,7 @@ from components.postgres_ha_pair.settings import PATRONI, REPLICATION, REWIND, P
 _UNITS: Final = "/etc/systemd/system"
 _DROP_INS: Final = f"{_UNITS}/patroni.service.d"
 _ETCD_UNIT: Final = f"{_UNITS}/etcd.service"
-_CREATE_CLUSTER: Final = "/etc/postgresql-common/createcluster.d"
+_CREATE_CLUSTER: Final = "/etc/postgresql-common/createcluster.conf"
 _FACTS: Final = f"{LIBRARY}/pair.json"
 _INTERNAL: Final = (REPLICATION, REWIND, PATRONI)
 # There on every host, or with a package.
@@ -198,8 +198,7 @@ class Member:
         return RoleSpec(
             name="postgresql-common",
             packages=("postgresql-common",),
-            directories=(Directory(path=_CREATE_CLUSTER),),
-            files=(File(path=f"{_CREATE_CLUSTER}/sealed-data-tier.conf", content=rendering.no_cluster()),),
+            files=(File(path=_CREATE_CLUSTER, content=rendering.no_cluster()),),
         )
 
     def _files(self) -> Iterator[File]:
