@@ -104,7 +104,8 @@ def rules(settings: PostgresHaSettings, group: Group) -> list[Rule]:
     replication, rewind = ",".join(logins(REPLICATION)), ",".join(logins(REWIND))
     found = [
         Rule(kind="local", database="all", users="postgres", source="", method="peer"),
-        Rule(kind="local", database="replication", users=replication, source="", method="scram-sha-256"),
+        # Patroni looks at its own server by this. It must not depend on a password that only a leader could change.
+        Rule(kind="local", database="replication", users=replication, source="", method="peer map=patroni"),
         Rule(kind="local", database="all", users="all", source="", method="scram-sha-256"),
     ]
     for database in settings.databases:
@@ -159,6 +160,7 @@ def configuration(settings: PostgresHaSettings, here: Place, group: Group, allow
         "dynamic": _yaml(dynamic(settings), 4),
         "encryption": _yaml(encryption(settings), 4),
         "rules": rules(settings, group),
+        "mapped": logins(REPLICATION),
         "tls": TLS,
         "passfile": PASSFILE,
         "binaries": binaries(settings),

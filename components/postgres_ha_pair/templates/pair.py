@@ -105,10 +105,10 @@ class Pair:
             raise Trouble(f"Patroni on {node or self.name} does not answer: {error}") from None
         return json.loads(text) if text.startswith("{") else text
 
-    def sql(self, text: str) -> str:
-        """Run SQL as postgres, by the local socket."""
+    def sql(self, text: str, directory: Path = Path("/var/run/postgresql")) -> str:
+        """Run SQL as postgres, by the local socket in a directory."""
         command = ["runuser", "-u", "postgres", "--", str(self.binaries / "psql"), "-XAtq", "-F", "\t"]
-        command += ["-v", "ON_ERROR_STOP=1", "-h", "/var/run/postgresql", "-p", str(self.port), "-d", "postgres"]
+        command += ["-v", "ON_ERROR_STOP=1", "-h", str(directory), "-p", str(self.port), "-d", "postgres"]
         run = subprocess.run(command, input=text, capture_output=True, text=True, cwd="/", check=False)
         if run.returncode:
             # The statement itself may hold a password's hash: only what the server says of it is told.
@@ -140,8 +140,8 @@ class Pair:
 
     # --- before a start ------------------------------------------------------------------------------------------
 
-    def may_start(self) -> None:
-        """Refuse data that is not the pair's.
+    def may_start(self) -> bool:
+        """Refuse data that is not the pair's, and tell whether it is about to become so.
 
         Raises:
             Trouble: With the directory and the fix.
@@ -151,14 +151,14 @@ class Pair:
             left = [each.name for each in self.data.iterdir()] if self.data.is_dir() else []
             if left:
                 raise Trouble(f"{self.data} holds {left[0]} and no cluster: move that away, or set dataDirectory")
-            return
+            return False
         if (found := version.read_text().strip()) != str(self.version):
             text = f"{self.data} is a cluster of PostgreSQL {found}, not {self.version}"
             raise Trouble(f"{text}: set version, or dataDirectory")
         has = self.control_data()
         own, known = has["Database system identifier"], self.etcd_value("initialize")
         if known == own:
-            return
+            return False
         if known:
             text = f"{self.data} holds another cluster ({own}) than the pair's ({known})"
             raise Trouble(f"{text}: move it away, and this node copies the pair's")
@@ -168,6 +168,7 @@ class Pair:
         if has.get("Data page checksum version") == _NO_CHECKSUMS:
             text = f"{self.data} has no checksums, without which damage is not seen and nothing can be rewound"
             raise Trouble(f"{text}: stop its server and run {self.binaries}/pg_checksums --enable -D {self.data}")
+        return True
 
     def prepare(self) -> None:
         """Put in order what is there, and write what only the host knows."""
@@ -175,10 +176,11 @@ class Pair:
         if self.data.is_dir() and self.data.stat().st_uid != user.pw_uid:
             # The account may have come anew, with another number, after the data had been kept.
             subprocess.run(["chown", "-R", "postgres:postgres", str(self.data)], check=True)
-        with contextlib.suppress(Trouble) if self.is_running() else contextlib.nullcontext():
-            self.may_start()
+        adopted = False if self.is_running() else self.may_start()
         if (self.data / "PG_VERSION").exists():
             self._take_over_configuration(user)
+        if adopted:
+            self._adopt(user)
         if self.sysctl.exists():
             subprocess.run(["sysctl", "-q", "-p", str(self.sysctl)], check=False)
         if self.watchdog != "off" and Path("/dev/watchdog").exists():
@@ -190,6 +192,34 @@ class Pair:
         """Debian keeps the configuration elsewhere; Patroni wants one beside the data, to build its own on."""
         if not any((self.data / name).exists() for name in ("postgresql.conf", "postgresql.base.conf")):
             self._publish(self.data / "postgresql.conf", "", user)
+
+    def _adopt(self, user: pwd.struct_passwd) -> None:
+        """Give a cluster the roles without which Patroni would never let it lead; reached by a socket of its own."""
+        place = self.run / "adoption"
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chown(place, user.pw_uid, user.pw_gid)
+        self._publish(place / "pg_hba.conf", "local all postgres peer\n", user)
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(place),
+            "hba_file": str(place / "pg_hba.conf"),
+            "port": str(self.port),
+            "synchronous_standby_names": "",
+            "ssl": "off",
+        }
+        given = " ".join(f"-c {name}='{value}'" for name, value in options.items())
+        control = ["runuser", "-u", "postgres", "--", str(self.binaries / "pg_ctl"), "-D", str(self.data), "-w", "-s"]
+        log = str(place / "log")
+        started = subprocess.run([*control, "-l", log, "-o", given, "start"], cwd="/", check=False)
+        if started.returncode:
+            raise Trouble(f"{self.data} does not start: {(place / 'log').read_text().strip()[-500:]}")
+        try:
+            if self.sql("SELECT pg_is_in_recovery()", place).strip() == "t":
+                subprocess.run([*control, "promote"], cwd="/", check=True)
+            self.sql((self.library / "accounts.sql").read_text(), place)
+        finally:
+            subprocess.run([*control, "-m", "fast", "stop"], cwd="/", check=False)
+            shutil.rmtree(place, ignore_errors=True)
 
     def own_configuration(self) -> str:
         """Return 30-host.yml: memory, and the root that the REST API reads.

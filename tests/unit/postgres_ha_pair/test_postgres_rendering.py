@@ -76,9 +76,10 @@ def test_golden(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_nobody_is_let_in_without_tls_and_scram(name: str) -> None:
     for line in patroni(name)["postgresql"]["pg_hba"]:
-        kind, _, users, *rest = line.split()
+        kind, database, users, *rest = line.split()
         if kind == "local":
-            assert rest == ["peer"] if users == "postgres" else ["scram-sha-256"]
+            by_account = ["peer", "map=patroni"] if database == "replication" else ["peer"]
+            assert rest == (["scram-sha-256"] if users == "all" else by_account)
         else:
             assert kind == "hostssl"
             assert rest[1] == "scram-sha-256"
