@@ -167,7 +167,7 @@ class Stack:
         wait_for(self.whole, _SETTLE_S)
 
     def postgres(self, host: str, sql: str, *, database: str = "postgres", check: bool = True) -> CompletedProcess[str]:
-        """Run SQL on a node as its superuser, as the seed does."""
+        """Run SQL on a node as its superuser, through the local socket."""
         command = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, "-c", sql]
         return self.host(host).run(command, check=check)
 

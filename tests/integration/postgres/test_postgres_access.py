@@ -1,4 +1,4 @@
-"""Who is let in, who is not, and the seed's own test of its two servers."""
+"""Who is let in, who is not, and what a standby shows and refuses."""
 
 from __future__ import annotations
 
