@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from ipaddress import IPv4Address, IPv6Address
 from types import TracebackType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -17,6 +19,18 @@ from components.names import host_name
 Port = Annotated[int, Field(ge=1, le=65535)]
 #: A DNS name or an IPv4 or IPv6 address.
 HostName = Annotated[str, AfterValidator(host_name)]
+
+_DIRECTORY: Final = re.compile(r"(/[A-Za-z0-9_.-]+)+")
+
+
+def _directory(path: str) -> str:
+    if not _DIRECTORY.fullmatch(path) or "/.." in path:
+        raise ValueError(f"{path!r} is no directory: give an absolute path of letters, digits, '_', '.', '-' and '/'")
+    return path
+
+
+#: An absolute path that means the same to shells, units and configuration files.
+DirectoryPath = Annotated[str, AfterValidator(_directory)]
 
 Item = TypeVar("Item")
 
@@ -45,6 +59,20 @@ class Settings(BaseModel):
         populate_by_name=True,
         hide_input_in_errors=True,
     )
+
+
+class ServerNode(Settings):
+    """One of several servers that dial each other.
+
+    Attributes:
+        host: Host of the stack that it runs on.
+        address: IPv4 or IPv6 address that it binds and that others dial; default the host's internal address.
+        names: Further DNS names and addresses that clients dial; they go into its certificate.
+    """
+
+    host: str
+    address: IPv4Address | IPv6Address | None = None
+    names: tuple[HostName, ...] = ()
 
 
 class InvalidConfigurationError(ValueError):

@@ -112,9 +112,8 @@ class Facts:
         sshd: Effective options by user and address, keywords in lower case.
         sessions: HAProxy's sessions by the path of its socket.
         tables: What only the kernel (`+`) or only the file (`-`) has, by path of a file of nft; empty where they agree.
-        redis: How nodes of Redis groups are, by their script: lines that begin with `+` (well) or `-` (not).
+        members: How members of groups of servers are, by their command: lines that begin with `+` (well) or `-` (not).
         keepalived: What keepalived says of itself, JSON by its script.
-        postgres: How members of pairs of PostgreSQL servers are, by their command, likewise.
         failures: Last words of what could not be told, by kind and arguments.
     """
 
@@ -131,9 +130,8 @@ class Facts:
     sshd: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     sessions: Mapping[str, tuple[Session, ...]] = field(default_factory=dict)
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    redis: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keepalived: Mapping[str, str] = field(default_factory=dict)
-    postgres: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failures: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
 
@@ -182,9 +180,8 @@ def parse(text: str) -> Facts:
         sshd={(user, address): dict(_options(body)) for (user, address), body in about("sshd")},
         sessions={socket: tuple(_sessions(body)) for (socket,), body in about("sessions")},
         tables={path: tuple(body) for (path,), body in about("table")},
-        redis={script: tuple(body) for (script,), body in about("redis")},
+        members={command: tuple(body) for (command,), body in about("member")},
         keepalived={script: "".join(body) for (script,), body in about("keepalived")},
-        postgres={command: tuple(body) for (command,), body in about("postgres")},
         failures=failures,
     )
 

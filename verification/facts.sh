@@ -9,9 +9,8 @@
 #   folder PATH stat and names in it         sshd USER ADDRESS   what sshd would apply to that user from there
 #   sessions SOCKET   sessions of an HAProxy
 #   table FILE  how the kernel's table differs from what this file of nft would make
-#   redis SCRIPT      how a node of a Redis group is, as its own script says
+#   member COMMAND    how a member of a group of servers is, as its own command says
 #   keepalived SCRIPT what the running keepalived was told and thinks, as JSON
-#   postgres COMMAND  how a member of a pair of PostgreSQL servers is, as its own command says
 # Listeners, connections and addresses are told unasked.
 #
 # Standard output: sections "#=KIND<tab>ARGUMENT…", lines, "#?STATUS"; the last one is "#=end".
@@ -144,11 +143,8 @@ done
 asked table | while IFS= read -r path; do
     tell "table$TAB$path" sh -c "$TABLE_DIFFERENCE" - "$path"
 done
-asked postgres | while IFS= read -r command; do
-    tell "postgres$TAB$command" "$command" status
-done
-asked redis | while IFS= read -r script; do
-    tell "redis$TAB$script" "$script" status
+asked member | while IFS= read -r command; do
+    tell "member$TAB$command" "$command" status
 done
 asked keepalived | while IFS= read -r script; do
     tell "keepalived$TAB$script" "$script" state

@@ -153,8 +153,7 @@ class Host:
         targets: What tunnels that end here may reach.
         exposed: Where others may connect on purpose.
         guarded: TCP ports that the host's firewall closes to everybody but the host itself.
-        redis: Scripts that tell how the nodes of Redis groups on it are.
-        postgres: Commands that tell how the members of pairs of PostgreSQL servers on it are.
+        members: Commands that tell how members of groups of servers on it are, by service: `redis`, `postgres`.
     """
 
     name: str
@@ -170,8 +169,7 @@ class Host:
     targets: frozenset[Endpoint] = frozenset()
     exposed: frozenset[Endpoint] = frozenset()
     guarded: frozenset[int] = frozenset()
-    redis: tuple[str, ...] = ()
-    postgres: tuple[str, ...] = ()
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, File]:

@@ -104,16 +104,20 @@ def _host(state: State, host: Resource, served: tuple[ServedCertificate, ...]) -
             )
         ),
         guarded=_guarded(files.texts.get(RULES, "")),
-        redis=tuple(
-            f"/usr/local/lib/{each.inputs['settings']['flavour']}-tls/node"
-            for each in state.of_kind(_REDIS)
-            if host.name in each.inputs["hosts"]
-        ),
-        postgres=tuple(_commands(state, host.name)),
+        members={
+            "redis": tuple(_redis_commands(state, host.name)),
+            "postgres": tuple(_postgres_commands(state, host.name)),
+        },
     )
 
 
-def _commands(state: State, host: str) -> Iterator[str]:
+def _redis_commands(state: State, host: str) -> Iterator[str]:
+    for group in state.of_kind(_REDIS):
+        if host in group.inputs["hosts"]:
+            yield f"/usr/local/lib/{group.inputs['settings']['flavour']}-tls/node"
+
+
+def _postgres_commands(state: State, host: str) -> Iterator[str]:
     """Commands by which members of a pair tell how they are: all have etcd, two of them a server."""
     for pair in state.of_kind(_POSTGRES):
         if host in pair.inputs["hosts"]:

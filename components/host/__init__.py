@@ -1,7 +1,7 @@
 """Hosts, and what one role puts on one host. The only package that speaks to hosts."""
 
-from components.host.component import BastionArgs, Host, HostArgs, Role
-from components.host.role import Check, Directory, File, RoleSpec, Unit, User, Validation
+from components.host.component import BastionArgs, Host, HostArgs, Role, debian_host
+from components.host.role import Check, Directory, File, RoleSpec, Unit, User, Validation, with_parents
 from components.host.settings import BastionSettings, Family, HostSettings, fingerprint, pinned_key
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "Unit",
     "User",
     "Validation",
+    "debian_host",
     "fingerprint",
     "pinned_key",
+    "with_parents",
 ]

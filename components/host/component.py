@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ import pulumi
 from pulumi_command import local, remote
 from pydantic import SecretStr
 
+from components.errors import ConfigurationError
 from components.host.bundle import pack
 from components.host.role import File, RoleSpec
 from components.host.settings import BastionSettings, Family, HostSettings
@@ -326,3 +328,22 @@ def _reviewed(host: Host, spec: RoleSpec) -> dict[str, Any]:
         "selinuxBooleans": list(spec.selinux_booleans),
     }
     return {key: value for key, value in inputs.items() if value}
+
+
+def debian_host(hosts: Mapping[str, Host], name: str, path: str) -> Host:
+    """Return a host of the stack for what was run on Debian alone.
+
+    Args:
+        hosts: Hosts by their name in the stack.
+        name: The host's name.
+        path: Property path of the name.
+
+    Raises:
+        ConfigurationError: There is no such host, or it is of another family.
+    """
+    if name not in hosts:
+        known = ", ".join(sorted(hosts)) or "none"
+        raise ConfigurationError(path, name, f"name a host of the stack: {known}")
+    if hosts[name].args.family is not Family.DEBIAN:
+        raise ConfigurationError(path, name, "use a host of the family debian: the others were never tried")
+    return hosts[name]

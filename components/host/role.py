@@ -66,6 +66,22 @@ class Directory:
     discard: bool = False
 
 
+# Every host has them.
+_EVERYWHERE: Final = frozenset(("/etc", "/opt", "/srv", "/usr", "/usr/local", "/usr/local/lib", "/var", "/var/lib"))
+
+
+def with_parents(path: str, *there: str) -> list[Directory]:
+    """Return a directory, last, and those above it but for what every host has.
+
+    Args:
+        path: Absolute path.
+        there: Directories that come with a package.
+    """
+    steps = path.split("/")[1:]
+    paths = ("/" + "/".join(steps[:depth]) for depth in range(1, len(steps) + 1))
+    return [Directory(path=each) for each in paths if each not in _EVERYWHERE and each not in there]
+
+
 @dataclass(frozen=True, kw_only=True)
 class File:
     """A file that the role owns, whole. Two roles never own the same path.

@@ -11,7 +11,7 @@ import pulumi
 from components.errors import ConfigurationError
 from components.firewall import Flow, FlowProtocol
 from components.firewall.settings import shortened
-from components.host import Family, Host
+from components.host import Host, debian_host
 from components.inputs import combined
 from components.keepalived_vip.settings import Address, KeepalivedVipSettings
 from components.names import is_address
@@ -42,15 +42,8 @@ class KeepalivedVipArgs:
             ConfigurationError: With the property path, the value and the fix.
             InvalidConfigurationError: The same of several problems. Outputs are looked at when known.
         """
-        names = ", ".join(sorted(self.hosts)) or "none"
         for at, node in enumerate(self.settings.nodes):
-            path = self._path(f"nodes[{at}].host")
-            if node.host not in self.hosts:
-                raise ConfigurationError(path, node.host, f"name a host of the stack: {names}")
-            if self.hosts[node.host].args.family is not Family.DEBIAN:
-                raise ConfigurationError(
-                    path, node.host, "use a host of the family debian: the others were never tried"
-                )
+            debian_host(self.hosts, node.host, self._path(f"nodes[{at}].host"))
         self.checked({host: text for host, text in self._addresses() if isinstance(text, str)})
 
     def _path(self, path: str) -> str:

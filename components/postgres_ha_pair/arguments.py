@@ -10,12 +10,13 @@ import pulumi
 from components.certificates import Authority
 from components.errors import ConfigurationError
 from components.firewall import Flow
-from components.host import Family, Host
+from components.host import Host, debian_host
 from components.inputs import combined
 from components.names import is_address
 from components.postgres_ha_pair.parameters import taken
 from components.postgres_ha_pair.rendering import Group, Place
-from components.postgres_ha_pair.settings import NodeSettings, PostgresHaSettings, WitnessSettings
+from components.postgres_ha_pair.settings import PostgresHaSettings, WitnessSettings
+from components.settings import ServerNode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +43,8 @@ class PostgresHaPairArgs:
         Raises:
             ConfigurationError: With the property path, the value and the fix.
         """
-        known = ", ".join(sorted(self.hosts)) or "none"
         for path, member in self._members():
-            if member.host not in self.hosts:
-                raise ConfigurationError(self._path(f"{path}.host"), member.host, f"name a host of the stack: {known}")
-            host = self.hosts[member.host]
-            if host.args.family is not Family.DEBIAN:
-                fix = "use a host of the family debian: the others were never tried"
-                raise ConfigurationError(self._path(f"{path}.host"), member.host, fix)
+            host = debian_host(self.hosts, member.host, self._path(f"{path}.host"))
             if member.address is None and isinstance(host.dialled, str) and not is_address(host.dialled):
                 fix = f"a server binds addresses, not names: give {path}.address"
                 raise ConfigurationError(self._path(f"{path}.address"), host.dialled, fix)
@@ -58,7 +53,7 @@ class PostgresHaPairArgs:
             if name in own:
                 raise ConfigurationError(self._path("parameters"), name, "it is set already: use the setting it has")
 
-    def _members(self) -> Iterator[tuple[str, NodeSettings | WitnessSettings]]:
+    def _members(self) -> Iterator[tuple[str, ServerNode | WitnessSettings]]:
         yield from ((f"nodes[{at}]", node) for at, node in enumerate(self.settings.nodes))
         yield "witness", self.witness
 

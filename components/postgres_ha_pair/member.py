@@ -10,7 +10,7 @@ from typing import Any, Final
 import pulumi
 
 from components.certificates import Certificate, CertificateArgs
-from components.host import Check, Directory, File, RoleSpec, Unit, Validation
+from components.host import Check, Directory, File, RoleSpec, Unit, Validation, with_parents
 from components.inputs import combined, secret
 from components.passwords import Passwords
 from components.postgres_ha_pair import rendering
@@ -35,8 +35,6 @@ _ETCD_UNIT: Final = f"{_UNITS}/etcd.service"
 _CREATE_CLUSTER: Final = "/etc/postgresql-common/createcluster.conf"
 _FACTS: Final = f"{LIBRARY}/pair.json"
 _INTERNAL: Final = (REPLICATION, REWIND, PATRONI)
-# There on every host, or with a package.
-_EVERYWHERE: Final = frozenset(("/etc", "/opt", "/srv", "/usr", "/usr/local", "/usr/local/lib", "/var", "/var/lib"))
 _ACCESS_S: Final = 60
 
 #: Passwords of accounts by their generation.
@@ -169,8 +167,8 @@ class Member:
             directories=(
                 Directory(path=ETCD),
                 Directory(path=f"{ETCD}/tls"),
-                *_with_parents(ETCD_LIBRARY),
-                *_with_parents(data)[:-1],
+                *with_parents(ETCD_LIBRARY),
+                *with_parents(data)[:-1],
                 Directory(path=data, mode=0o700, owner="etcd", group="etcd", discard=self.settings.remove_data),
             ),
             files=self.etcd_files,
@@ -288,7 +286,7 @@ class Member:
         )
 
     def _data_directories(self) -> Iterator[Directory]:
-        *above, last = _with_parents(self.settings.data)
+        *above, last = with_parents(self.settings.data)
         for each in above:
             yield Directory(path=each.path, owner="postgres", group="postgres")
         yield Directory(
@@ -306,10 +304,3 @@ def _no_other_etcd(port: int) -> str:
         f"other=$(ss -Hltnp 'sport = :{port}' 2>/dev/null || :)\n"
         f'[ -z "$other" ] || {{ echo "port {port} is taken by another program: $other"; exit 1; }}'
     )
-
-
-def _with_parents(path: str) -> list[Directory]:
-    """A directory with those above it, but for those that every host has."""
-    steps = path.split("/")[1:]
-    paths = ("/" + "/".join(steps[:depth]) for depth in range(1, len(steps) + 1))
-    return [Directory(path=each) for each in paths if each not in _EVERYWHERE]

@@ -13,13 +13,12 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from components.certificates import CertificateSettings
 from components.firewall.settings import Network
 from components.passwords import PasswordSettings
-from components.settings import HostName, Port, Problem, Settings, Some, refuse
+from components.settings import DirectoryPath, HostName, Port, Problem, ServerNode, Settings, Some, refuse
 
 _PAIR: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 # What needs no quotes in SQL and pg_hba.conf; eight characters of PostgreSQL's 63 are left for the alternate login.
 _IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]{0,52}")
 _PARAMETER: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
-_DIRECTORY: Final = re.compile(r"(/[A-Za-z0-9_.-]+)+")
 # PostgreSQL's own units (config.sgml, "Parameter Names and Values"), 1024-based.
 _SIZE: Final = re.compile(r"([1-9]\d{0,9})(kB|MB|GB|TB)")
 _DURATION: Final = re.compile(r"([1-9]\d{0,9})(ms|s|min|h|d)")
@@ -60,12 +59,6 @@ def _duration(text: str) -> str:
     return text
 
 
-def _directory(path: str) -> str:
-    if not _DIRECTORY.fullmatch(path) or "/.." in path:
-        raise ValueError(f"{path!r} is no directory: give an absolute path of letters, digits, '_', '.', '-' and '/'")
-    return path
-
-
 def _parameter(name: str) -> str:
     if not _PARAMETER.fullmatch(name):
         raise ValueError(f"{name!r} is no parameter of PostgreSQL: use lower-case letters, digits, '_' and '.'")
@@ -76,7 +69,6 @@ Parameter = Annotated[str, AfterValidator(_parameter)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 Size = Annotated[str, AfterValidator(_size)]
 Duration = Annotated[str, AfterValidator(_duration)]
-Path = Annotated[str, AfterValidator(_directory)]
 
 
 def kilobytes(size: str) -> int:
@@ -115,20 +107,6 @@ class WatchdogMode(StrEnum):
     AUTOMATIC = "automatic"
     REQUIRED = "required"
     OFF = "off"
-
-
-class NodeSettings(Settings):
-    """One of the two servers.
-
-    Attributes:
-        host: Host of the stack that it runs on.
-        address: IPv4 or IPv6 address that it binds and that others dial; default the host's internal address.
-        names: Further DNS names and addresses that clients dial; they go into its certificate.
-    """
-
-    host: str
-    address: IPv4Address | IPv6Address | None = None
-    names: tuple[HostName, ...] = ()
 
 
 class WitnessSettings(Settings):
@@ -277,7 +255,7 @@ class EtcdSettings(Settings):
     peer_port: Port = 2380
     heartbeat_ms: int = Field(default=100, ge=10, le=10_000)
     election_ms: int = Field(default=1000, ge=50, le=50_000)
-    data_directory: Path = "/var/lib/patroni-etcd"
+    data_directory: DirectoryPath = "/var/lib/patroni-etcd"
 
 
 class PostgresHaSettings(Settings):
@@ -312,7 +290,7 @@ class PostgresHaSettings(Settings):
     """
 
     name: Annotated[str, AfterValidator(_pair_name)] = "postgres"
-    nodes: Some[NodeSettings]
+    nodes: Some[ServerNode]
     witness: WitnessSettings | None = None
     version: int = Field(default=17, ge=15, le=18)
     databases: tuple[DatabaseSettings, ...] = ()
@@ -330,7 +308,7 @@ class PostgresHaSettings(Settings):
     passwords: PasswordSettings = PasswordSettings()
     certificates: CertificateSettings = CertificateSettings()
     watchdog: WatchdogMode = WatchdogMode.AUTOMATIC
-    data_directory: Path | None = None
+    data_directory: DirectoryPath | None = None
     adopt: str | None = None
     remove_data: bool = False
     settle_seconds: int = Field(default=300, ge=30, le=604_800)

@@ -12,7 +12,7 @@ from components.errors import ConfigurationError
 from components.firewall import Flow
 from components.firewall.settings import ANY
 from components.haproxy_load_balancer import Backend
-from components.host import Family, Host
+from components.host import Host, debian_host
 from components.names import is_address
 from components.redis_tls_cluster import balancing
 from components.redis_tls_cluster.settings import RedisTlsSettings, Topology
@@ -42,12 +42,8 @@ class RedisTlsClusterArgs:
         Raises:
             ConfigurationError: With the property path, the value and the fix.
         """
-        known = ", ".join(sorted(self.hosts)) or "none"
         for path, name in self._named_hosts():
-            if name not in self.hosts:
-                raise ConfigurationError(path, name, f"name a host of the stack: {known}")
-            if self.hosts[name].args.family is not Family.DEBIAN:
-                raise ConfigurationError(path, name, "use a host of the family debian: the others were never tried")
+            debian_host(self.hosts, name, path)
         for at, node in enumerate(self.settings.nodes):
             dialled = self.hosts[node.host].dialled
             if node.address is None and isinstance(dialled, str) and not is_address(dialled):

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pulumi
 
 from components.certificates import Certificate, CertificateArgs
-from components.host import Check, Directory, File, RoleSpec, Unit, Validation
+from components.host import Check, Directory, File, RoleSpec, Unit, Validation, with_parents
 from components.inputs import combined, secret
 from components.passwords import Passwords
 from components.redis_tls_cluster import inspection, rendering
@@ -19,17 +19,14 @@ from components.redis_tls_cluster.settings import (
     MANAGER,
     REPLICATION,
     SENTINEL,
-    NodeSettings,
     RedisTlsSettings,
     Topology,
 )
+from components.settings import ServerNode
 
 _UNITS: Final = "/etc/systemd/system"
 _INTERNAL: Final = (MANAGER, REPLICATION, SENTINEL)
-# There on every host, or with the package.
-_EVERYWHERE: Final = frozenset(
-    ("/etc", "/etc/redis", "/etc/valkey", "/opt", "/srv", "/usr", "/usr/local", "/usr/local/lib", "/var", "/var/lib")
-)
+_WITH_PACKAGES: Final = ("/etc/redis", "/etc/valkey")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +64,7 @@ class Member:
         self, name: str, args: RedisTlsClusterArgs, host: str, shared: Shared, opts: pulumi.ResourceOptions
     ) -> None:
         self.args, self.settings, self.host = args, args.settings, args.hosts[host]
-        self.node: NodeSettings | None = next((each for each in args.settings.nodes if each.host == host), None)
+        self.node: ServerNode | None = next((each for each in args.settings.nodes if each.host == host), None)
         self.watches = host in args.settings.sentinel_hosts
         self.address = args.address(host)
         self.shared = shared
@@ -185,10 +182,10 @@ class Member:
             name=service,
             packages=(*packages, f"{service}-tools", "iproute2", "procps"),
             directories=(
-                *_with_parents(library(settings)),
-                *_with_parents(tls),
+                *with_parents(library(settings)),
+                *with_parents(tls, *_WITH_PACKAGES),
                 *(Directory(path=f"{tls}/{each}") for each in ("server", "client")),
-                *_with_parents(settings.data)[:-1],
+                *with_parents(settings.data)[:-1],
                 Directory(path=settings.data, mode=0o700, owner=service, group=service, discard=settings.remove_data),
                 Directory(path=rendering.applied(settings), mode=0o700, discard=True),
                 *(Directory(path=path) for path in drop_ins),
@@ -246,10 +243,3 @@ def _line(text: pulumi.Input[str]) -> pulumi.Input[str]:
 
 def _drop_in(service: str) -> str:
     return f"{_UNITS}/{service}.service.d/sealed-data-tier.conf"
-
-
-def _with_parents(path: str) -> list[Directory]:
-    """A directory with those above it, but for those that every host has."""
-    steps = path.split("/")[1:]
-    paths = ("/" + "/".join(steps[:depth]) for depth in range(1, len(steps) + 1))
-    return [Directory(path=each) for each in paths if each not in _EVERYWHERE]

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -14,12 +13,11 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from components.certificates import CertificateSettings
 from components.firewall.settings import Network
 from components.passwords import PasswordSettings
-from components.settings import HostName, Port, Problem, Settings, Some, refuse
+from components.settings import DirectoryPath, Port, Problem, ServerNode, Settings, Some, refuse
 
 _GROUP: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _SIZE: Final = re.compile(r"\d+([kmg]b?|b)?", re.IGNORECASE)
 _USER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-_DIRECTORY: Final = re.compile(r"(/[A-Za-z0-9_.-]+)+")
 # acl.c, ACLSetUser: commands and categories, keys, channels. Passwords and on/off are not a rule's business.
 _RULE: Final = re.compile(
     r"[+-]@?[a-z][a-z0-9_|-]*|(%(R|W|RW))?~\S+|&\S+|allkeys|resetkeys|allchannels|resetchannels|allcommands|nocommands"
@@ -69,12 +67,6 @@ def _rule(text: str) -> str:
     return text
 
 
-def _directory(path: str) -> str:
-    if not _DIRECTORY.fullmatch(path) or "/.." in path:
-        raise ValueError(f"{path!r} is no directory: give an absolute path of letters, digits, '_', '.', '-' and '/'")
-    return path
-
-
 def _suites(text: str) -> str:
     if not _SUITES.fullmatch(text):
         raise ValueError(f"{text!r} is no list of cipher suites: write OpenSSL's names with ':' between them")
@@ -82,7 +74,6 @@ def _suites(text: str) -> str:
 
 
 Size = Annotated[str, AfterValidator(_size)]
-Path = Annotated[str, AfterValidator(_directory)]
 Suites = Annotated[str, AfterValidator(_suites)]
 Milliseconds = Annotated[int, Field(ge=100, le=3_600_000)]
 
@@ -116,20 +107,6 @@ class Fsync(StrEnum):
     ALWAYS = "always"
     EVERYSEC = "everysec"
     NO = "no"
-
-
-class NodeSettings(Settings):
-    """One server.
-
-    Attributes:
-        host: Host of the stack that it runs on.
-        address: IPv4 or IPv6 address that it binds and that others dial; default the host's internal address.
-        names: Further DNS names and addresses that clients dial; they go into its certificate.
-    """
-
-    host: str
-    address: IPv4Address | IPv6Address | None = None
-    names: tuple[HostName, ...] = ()
 
 
 class PlaintextSettings(Settings):
@@ -169,7 +146,7 @@ class TlsSettings(Settings):
     session_caching: bool = True
     session_cache_size: int = Field(default=20480, ge=0)
     session_cache_timeout: int = Field(default=300, ge=1)
-    directory: Path | None = None
+    directory: DirectoryPath | None = None
 
 
 class UserSettings(Settings):
@@ -339,7 +316,7 @@ class RedisTlsSettings(Settings):
     name: Annotated[str, AfterValidator(_group_name)] = "redis"
     flavour: Flavour = Flavour.REDIS
     topology: Topology = Topology.STANDALONE
-    nodes: Some[NodeSettings]
+    nodes: Some[ServerNode]
     port: Port | None = None
     clients: Some[Network] | None = None
     tls: TlsSettings = TlsSettings()
@@ -353,7 +330,7 @@ class RedisTlsSettings(Settings):
     cluster: ClusterSettings = ClusterSettings()
     keyspace_events: str = Field(default="", pattern=r"^[A-Za-z$]*$")
     io_threads: int = Field(default=1, ge=1, le=128)
-    data_directory: Path | None = None
+    data_directory: DirectoryPath | None = None
     remove_data: bool = False
     settle_seconds: int = Field(default=120, ge=10, le=86_400)
 

@@ -301,7 +301,7 @@ def test_what_is_served_is_read_from_any_component_once() -> None:
         ("cache1", Endpoint(LOCAL, 6379), 30, (NAME,)),
     ]
     assert stack.hosts["cache1"].exposed == {Endpoint("192.0.2.1", 6379)}
-    assert stack.hosts["cache1"].redis == ("/usr/local/lib/valkey-tls/node",)
+    assert stack.hosts["cache1"].members["redis"] == ("/usr/local/lib/valkey-tls/node",)
 
 
 def test_virtual_ips_are_read() -> None:
@@ -319,8 +319,8 @@ def test_members_of_a_pair_are_read() -> None:
     pair = resource(PAIR, "ccc", inputs=inputs, outputs={"served": [told]})
     stack = read(state_of(pair, resource(HOST, "db3", inputs={"address": "192.0.2.3"})))
     member, server = "/usr/local/lib/patroni-etcd/member", "/usr/local/sbin/postgres-pair"
-    assert stack.hosts["cache1"].postgres == (member, server)
-    assert stack.hosts["db3"].postgres == (member,)
+    assert stack.hosts["cache1"].members["postgres"] == (member, server)
+    assert stack.hosts["db3"].members["postgres"] == (member,)
     assert [each.asked_first for each in stack.served] == [True]
 
 

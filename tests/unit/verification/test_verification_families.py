@@ -38,15 +38,15 @@ from verification.families import (
     files,
     firewall,
     listeners,
+    members,
     policies,
-    postgres,
-    redis,
     traffic,
     units,
     virtual_ips,
 )
 from verification.families.exposure import Answer, Attempt
 from verification.families.traffic import NotPassed
+from verification.family import Family, Outcome
 from verification.model import Endpoint, Host, Role, Stack, VirtualIps
 from verification.stack import RULES
 
@@ -176,23 +176,30 @@ def test_host_without_firewall_is_not_asked_for_one() -> None:
 NODE = "/usr/local/lib/redis-tls/node"
 
 
+def judged(family: Family, host: Host, facts: Facts) -> Outcome | None:
+    assert family.judge is not None
+    return family.judge(STACK, host, facts)
+
+
 def test_nodes_of_redis_tell_how_they_are() -> None:
-    host = replace(OUTSIDER, redis=(NODE,))
-    assert [str(question) for question in redis.questions(host)] == [f"redis\t{NODE}"]
-    well = redis.judge(STACK, host, Facts(redis={NODE: ("+ primary with 2 replicas", "+ Sentinel that knows all")}))
+    host = replace(OUTSIDER, members={"redis": (NODE,)})
+    assert [str(question) for question in members.REDIS.questions(host)] == [f"member\t{NODE}"]
+    well = judged(
+        members.REDIS, host, Facts(members={NODE: ("+ primary with 2 replicas", "+ Sentinel that knows all")})
+    )
     assert well is not None
     assert (well.problems, well.summary) == ((), "primary with 2 replicas; Sentinel that knows all")
-    drift = redis.judge(STACK, host, Facts(redis={NODE: ("+ primary with 2 replicas", '- port "6379", not "0"')}))
+    drift = judged(members.REDIS, host, Facts(members={NODE: ("+ primary with 2 replicas", '- port "6379", not "0"')}))
     assert drift is not None
     assert drift.problems == ('port "6379", not "0"',)
-    silent = redis.judge(STACK, host, Facts(failures={("redis", NODE): "not found (exit code 127)"}))
+    silent = judged(members.REDIS, host, Facts(failures={("member", NODE): "not found (exit code 127)"}))
     assert silent is not None
     assert silent.problems == (f"not done: {NODE} status: not found (exit code 127)",)
 
 
 def test_host_without_redis_is_not_asked_for_one() -> None:
-    assert list(redis.questions(BALANCER)) == []
-    assert redis.judge(STACK, BALANCER, Facts()) is None
+    assert list(members.REDIS.questions(BALANCER)) == []
+    assert judged(members.REDIS, BALANCER, Facts()) is None
 
 
 # --- virtual IPs ------------------------------------------------------------------------------------------------------
@@ -307,22 +314,22 @@ PAIR = "/usr/local/sbin/postgres-pair"
 
 
 def test_members_of_a_pair_tell_how_they_are() -> None:
-    host = replace(OUTSIDER, postgres=(PAIR,))
-    assert [str(question) for question in postgres.questions(host)] == [f"postgres\t{PAIR}"]
-    well = postgres.judge(STACK, host, Facts(postgres={PAIR: ("+ primary, timeline 1, in sync, 0 bytes behind",)}))
+    host = replace(OUTSIDER, members={"postgres": (PAIR,)})
+    assert [str(question) for question in members.POSTGRES.questions(host)] == [f"member\t{PAIR}"]
+    well = judged(members.POSTGRES, host, Facts(members={PAIR: ("+ primary, timeline 1, in sync, 0 bytes behind",)}))
     assert well is not None
     assert (well.problems, well.summary) == ((), "primary, timeline 1, in sync, 0 bytes behind")
-    alone = postgres.judge(STACK, host, Facts(postgres={PAIR: ("- not yet a leader and a synchronous standby",)}))
+    alone = judged(members.POSTGRES, host, Facts(members={PAIR: ("- not yet a leader and a synchronous standby",)}))
     assert alone is not None
     assert alone.problems == ("not yet a leader and a synchronous standby",)
-    silent = postgres.judge(STACK, host, Facts(failures={("postgres", PAIR): "not found (exit code 127)"}))
+    silent = judged(members.POSTGRES, host, Facts(failures={("member", PAIR): "not found (exit code 127)"}))
     assert silent is not None
     assert silent.problems == (f"not done: {PAIR} status: not found (exit code 127)",)
 
 
 def test_host_without_a_pair_is_not_asked_for_one() -> None:
-    assert list(postgres.questions(BALANCER)) == []
-    assert postgres.judge(STACK, BALANCER, Facts()) is None
+    assert list(members.POSTGRES.questions(BALANCER)) == []
+    assert judged(members.POSTGRES, BALANCER, Facts()) is None
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------
