@@ -15,7 +15,8 @@ STATE=$DATA/$FLAVOUR.conf
 SENTINEL_STATE=$DATA/sentinel.conf
 HAND_OVER_S=20            # for another node to take over
 DOUBT_S=15                # for Sentinels to choose
-CATCH_UP_S=5              # for a replica to have every write
+CATCH_UP_S=5              # for replicas to have every write
+PAUSE_S=60                # without writes at most: longer than all of a hand-over
 RELOAD_S=20               # for all live changes
 
 # --- before a start ----------------------------------------------------------------------------------------------
@@ -175,9 +176,10 @@ reload() {
     remember
 }
 
-takes_replicas() { # address
-    sed -n 's/^masterauth //p' "$PLACE/passwords.conf" |
-        client "$ANSWER_S" "$1" "$PORT" --user replication PING 2>/dev/null | grep -qx PONG
+takes_replicas() { # address: or is too busy to say so
+    tr_answer=$(sed -n 's/^masterauth //p' "$PLACE/passwords.conf" |
+        client "$ANSWER_S" "$1" "$PORT" --user replication PING 2>/dev/null) || [ $? -ne 124 ] || return 0
+    printf '%s\n' "$tr_answer" | grep -qx PONG
 }
 settled() {
     sd_info=$(ask INFO replication) || fail "no answer: ${sd_info:-}"
@@ -244,11 +246,11 @@ status() { # of a server, a Sentinel or both
 
 # --- before a stop -----------------------------------------------------------------------------------------------
 
-caught_up() { # whether some replica has every write
-    ask INFO replication | tr -d '\r' | awk -F '[:=,]' '
+caught_up() { # replicas: whether so many have every write
+    ask INFO replication | tr -d '\r' | awk -F '[:=,]' -v replicas="$1" '
         $1 == "master_repl_offset" { want = $2 }
-        /^slave[0-9]+:.*state=online/ { for (i = 2; i < NF; i++) if ($i == "offset") has[$(i + 1)] }
-        END { exit !(want in has) }'
+        /^slave[0-9]+:.*state=online/ { for (i = 2; i < NF; i++) if ($i == "offset") having[$(i + 1)]++ }
+        END { exit having[want] < replicas }'
 }
 replaced() { # whether the group has another primary than this node
     rp_primary=$(current_primary) && [ "$rp_primary" != "$ADDRESS" ] && ask_at "$rp_primary" "$PORT" ROLE 2>/dev/null | grep -qx master
@@ -270,9 +272,12 @@ hand_over() {
     }
     case $TOPOLOGY in
     sentinel)
-        # No write is taken that the next primary would not have.
-        ask CLIENT PAUSE "$((HAND_OVER_S * 1000))" WRITE >/dev/null
-        if until_ "$CATCH_UP_S" caught_up && until_ "$CATCH_UP_S" start_failover && until_ "$HAND_OVER_S" replaced; then
+        # No write is taken that the next primary would not have; and as Sentinel goes by what it was told seconds ago, that
+        # may be any of them.
+        ask CLIENT PAUSE "$((PAUSE_S * 1000))" WRITE >/dev/null
+        # shellcheck disable=SC2086
+        until_ "$CATCH_UP_S" caught_up "$(($(count $NODES) - 1))" || note "not every replica has every write"
+        if until_ "$CATCH_UP_S" caught_up 1 && until_ "$CATCH_UP_S" start_failover && until_ "$HAND_OVER_S" replaced; then
             note "handed over to $(current_primary)"
         else
             ask CLIENT UNPAUSE >/dev/null || :
