@@ -379,7 +379,8 @@ class Pair:
         shown = ", ".join(f"{each['name']}: {each['role']} {each['state']}" for each in members)
         if roles != ["leader", "sync_standby"]:
             raise Trouble(f"not yet a leader and a synchronous standby: {shown}")
-        states, timelines = {each["state"] for each in members}, {each["timeline"] for each in members}
+        # One that has just started is on no timeline yet.
+        states, timelines = {each["state"] for each in members}, {each.get("timeline") for each in members}
         if states != {"running", "streaming"} or len(timelines) > 1:
             raise Trouble(f"the standby does not follow yet: {shown}")
         return members
