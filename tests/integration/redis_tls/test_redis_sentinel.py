@@ -80,6 +80,26 @@ def test_a_failover_is_nothing_that_an_up_would_undo(group: Stack) -> None:
     assert primary(group) == now
 
 
+def test_a_sentinel_knows_replicas_that_the_primary_does_not_name(group: Stack) -> None:
+    away = next(host for host in ("redis1", "redis2", "redis3") if host != primary(group))
+    watcher = next(host for host in ("redis1", "redis2", "redis3") if host not in (away, primary(group)))
+    group.host(away).run("systemctl stop redis-server")
+    try:
+        group.host(watcher).run("systemctl restart redis-sentinel")
+        assert group.address(away) in group.on_host(watcher, 'sentinel "$ADDRESS" replicas "$GROUP"').split()
+    finally:
+        group.host(away).run("systemctl start redis-server")
+
+
+def test_a_second_primary_concedes(group: Stack) -> None:
+    now = primary(group)
+    second = next(host for host in ("redis1", "redis2", "redis3") if host != now)
+    assert group.manager(second, "REPLICAOF", "NO", "ONE") == "OK"
+    group.host(second).run("/usr/local/lib/redis-tls/node concede")
+    told = group.manager(second, "ROLE").split()
+    assert told[:2] == ["slave", group.address(now)]
+
+
 def test_a_restart_is_rolled_and_the_primary_hands_over_first(group: Stack) -> None:
     former, start = primary(group), time.time()
     written: list[int] = []
