@@ -99,7 +99,8 @@ class RedisTlsCluster(pulumi.ComponentResource):
     def _settle(self, name: str, args: RedisTlsClusterArgs, members: Sequence[Member]) -> None:
         """Once everybody had its turn the group is brought together, and left by who is no longer in it."""
         first = args.hosts[args.settings.nodes[0].host]
-        what = combined(digest, *(file.content for member in members for file in member.files))
+        machines = chain.from_iterable((each.host.args.incarnation, each.host.args.host_key) for each in members)
+        what = combined(digest, *(file.content for member in members for file in member.files), *machines)
         self.group = first.command(
             f"{name}-group",
             first.as_root(f"{library(args.settings)}/group settle"),

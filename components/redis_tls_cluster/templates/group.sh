@@ -81,11 +81,30 @@ leave_sentinel() { # whether anybody has left
 
 all_known() { for ak_sentinel in $SENTINELS; do knows_all "$ak_sentinel" || return 1; done; }
 
+all_follow() { # a Sentinel leads back only replicas that it has heard of, and after a reset those are the primary's
+    af_primary=$(current_primary)
+    for af_node in $NODES; do
+        [ "$af_node" != "$af_primary" ] || continue
+        af_role=$(role_of "$af_node")
+        case $af_role in
+        "slave $af_primary $PORT "*) continue ;;
+        "slave "*) at_node "$af_node" REPLICAOF "$af_primary" "$PORT" >/dev/null ;;
+        esac
+        echo "$af_node does not follow $af_primary: ${af_role:-no answer}"
+        return 1
+    done
+}
 all_in_sync() {
-    # shellcheck disable=SC2086
-    as_want=$(($(count $NODES) - 1))
-    as_has=$(at_node "$(current_primary)" INFO replication 2>/dev/null | grep -c '^slave[0-9]*:.*state=online')
-    [ "$as_has" = "$as_want" ] || { echo "$as_has of $as_want replicas are in sync" && return 1; }
+    as_primary=$(current_primary)
+    for as_node in $NODES; do
+        [ "$as_node" != "$as_primary" ] || continue
+        as_role=$(role_of "$as_node")
+        [ "$as_role" = "slave $as_primary $PORT connected" ] ||
+            { echo "$as_node is not in sync with $as_primary: ${as_role:-no answer}" && return 1; }
+    done
+}
+role_of() { # address: as "slave", its primary, the port and the state of the link
+    at_node "$1" ROLE 2>/dev/null | head -n 4 | xargs
 }
 
 settle_sentinel() {
@@ -101,6 +120,7 @@ settle_sentinel() {
     if leave_sentinel; then
         for se_sentinel in $SENTINELS; do sentinel "$se_sentinel" reset "$GROUP" >/dev/null; done
     fi
+    wait_for "every replica follows the primary" all_follow
     wait_for "every replica is in sync" all_in_sync
     wait_for "every Sentinel knows the group" all_known
 }
@@ -114,18 +134,19 @@ must() { # words…: the tool's word is shown only if it fails
     manage "$@" >"$TROUBLE" 2>&1 || fail "cluster $1 failed: $(tail -n 20 "$TROUBLE")"
 }
 
-members() { # one line each: id address flags master link slots
+members() { # one line each: id address ("-" for one that another has taken the address of) flags master link slots
     at_node "$SEED" CLUSTER NODES | awk '{
-        address = $2; sub(/@.*/, "", address); sub(/:[0-9]+$/, "", address)
+        address = $2; sub(/@.*/, "", address); sub(/:[0-9]+$/, "", address); if (address == "") address = "-"
         slots = 0
         for (i = 9; i <= NF; i++) if ($i !~ /^\[/) { n = split($i, range, "-"); slots += n > 1 ? range[2] - range[1] + 1 : 1 }
         print $1, address, $3, $4, $8, slots
     }'
 }
-who() { # awk-condition over id, address, flags, master, link, slots; what to print
+# Dead is whom the members agree on; "fail?" is one node's opinion, which a busy moment makes and the next one takes back.
+who() { # awk-condition over id, address, flags, master, link, slots, stays, dead, replica; what to print
     members | awk -v nodes=" $NODES " '{
         id = $1; address = $2; flags = $3; master = $4; link = $5; slots = $6
-        stays = index(nodes, " " address " "); dead = flags ~ /fail/; replica = flags ~ /slave/
+        stays = index(nodes, " " address " "); dead = flags ~ /,fail(,|$)/; replica = flags ~ /slave/
         if ('"$1"') print '"$2"'
     }'
 }
@@ -141,8 +162,11 @@ agreed() { # everybody knows everybody who stays, and nobody is just changing
         # A node that has just joined takes no keys for the first two seconds.
         at_node "$ag_node" CLUSTER INFO | field cluster_state | grep -qx ok || { echo "$ag_node sees the cluster down" && return 1; }
         for ag_other in $NODES; do
-            printf '%s\n' "$ag_known" | grep -v handshake | grep -qF " $ag_other:$PORT@" ||
-                { echo "$ag_node does not know $ag_other" && return 1; }
+            ag_flags=$(printf '%s\n' "$ag_known" | grep -F " $ag_other:$PORT@" | cut -d ' ' -f 3)
+            case $ag_flags in
+            "" | *handshake*) echo "$ag_node does not know $ag_other" && return 1 ;;
+            *,fail*) echo "$ag_node does not reach $ag_other on the bus" && return 1 ;;
+            esac
         done
     done
     one_mind
@@ -165,6 +189,8 @@ well() {
         ! at_node "$we_node" INFO replication | field master_link_status | grep -qx down ||
             { echo "$we_node is not in sync with its master" && return 1; }
     done
+    we_masters=$(who 'stays && slots' id | grep -c .)
+    [ "$we_masters" = "$(wanted_masters)" ] || { echo "$we_masters masters have slots, not $(wanted_masters)" && return 1; }
     manage check "$SEED:$PORT" 2>&1 | grep -q '^\[OK\] All 16384 slots covered' || { echo "not all slots are covered" && return 1; }
 }
 
@@ -183,6 +209,12 @@ create() {
 
 join() {
     for jo_node in $NODES; do
+        # Who had the address before, if that is another one, is gone with its data: this is an empty machine.
+        jo_id=$(at_node "$jo_node" CLUSTER MYID)
+        for jo_former in $(who "address == \"$jo_node\" && id != \"$jo_id\"" id); do
+            wait_for "a replica takes over from what $jo_node was" has_no_slots "$jo_former"
+            forget "$jo_former"
+        done
         [ -z "$(id_of "$jo_node")" ] || continue
         [ "$(at_node "$jo_node" DBSIZE)" = 0 ] ||
             fail "$jo_node has data of its own, from before it was lost: stop its server, remove $DATA there, and \`up\` again"
@@ -190,6 +222,13 @@ join() {
         wait_for "$jo_node is taken in" taken_in "$jo_node"
     done
     wait_for "everybody knows everybody" agreed
+}
+
+has_no_slots() { # id
+    [ -z "$(who "slots && id == \"$1\"" id)" ] || { echo "$1 has slots, and no replica took them over" && return 1; }
+}
+forget() { # id
+    for fg_node in $NODES; do at_node "$fg_node" CLUSTER FORGET "$1" >/dev/null; done
 }
 
 heirs_take_over() { # what leaves and has a replica that stays hands over to it: no slot has to move
@@ -205,14 +244,16 @@ no_heirs_left() {
     done
 }
 
-masters() { # who is to have slots: those that have some, then new ones
+wanted_masters() {
     # shellcheck disable=SC2086
-    ma_wanted=$(($(count $NODES) / (1 + REPLICAS)))
+    echo $(($(count $NODES) / (1 + REPLICAS)))
+}
+masters() { # who is to have slots: those that have some, then new ones
     {
         who 'stays && !dead && slots' address | in_order
         who 'stays && !dead && !slots && !replica' address | in_order
         who 'stays && !dead && replica' address | in_order
-    } | head -n "$ma_wanted"
+    } | head -n "$(wanted_masters)"
 }
 
 free_masters() { # a replica that is to be a master has to leave and to come anew
@@ -220,6 +261,8 @@ free_masters() { # a replica that is to be a master has to leave and to come ane
         fr_id=$(who "address == \"$fr_node\" && replica" id)
         [ "$fr_id" ] || continue
         must del-node "$SEED:$PORT" "$fr_id"
+        # Whom they have just forgotten they do not take in for a minute, but this is somebody new.
+        at_node "$fr_node" CLUSTER RESET HARD >/dev/null
         must add-node "$fr_node:$PORT" "$SEED:$PORT"
         wait_for "$fr_node is a master" agreed
     done
@@ -273,7 +316,7 @@ leave_cluster() {
             [ "$le_answer" = OK ] || fail "$le_address cannot be emptied: $le_answer"
             at_node "$le_address" CLUSTER RESET HARD >/dev/null
         else
-            for le_node in $NODES; do at_node "$le_node" CLUSTER FORGET "$le_id" >/dev/null; done
+            forget "$le_id"
         fi
     done
 }

@@ -111,6 +111,16 @@ class Stack:
             self.outputs = self.project.outputs()["redis"]
         return outcome
 
+    def lose(self, host: str) -> None:
+        """With the next `up` an empty machine takes the place of this one: same name, addresses and keys."""
+        urns = (each["urn"] for each in self._state())
+        (container,) = (urn for urn in urns if urn.endswith(f"Container::lab-{host}"))
+        self.project.pulumi("state", "taint", container)
+
+    def _state(self) -> list[dict[str, Any]]:
+        exported = self.project.pulumi("stack", "export", "--show-secrets").text
+        return list(json.loads(exported)["deployment"]["resources"])
+
     @property
     def client(self) -> Identity:
         """The clients' certificate as the stack's outputs have it now."""
@@ -122,12 +132,7 @@ class Stack:
 
     def authority(self) -> tuple[x509.Certificate, Any]:
         """The authority's certificate and key, from the state, to make certificates that it would never make."""
-        state = json.loads(self.project.pulumi("stack", "export", "--show-secrets").text)
-        texts = {
-            each["urn"].rpartition("::")[2]: each["outputs"]
-            for each in state["deployment"]["resources"]
-            if "::root-" in each["urn"]
-        }
+        texts = {each["urn"].rpartition("::")[2]: each["outputs"] for each in self._state() if "::root-" in each["urn"]}
         key = texts["root-key-1"]["privateKeyPem"]
         text = json.loads(key["plaintext"]) if isinstance(key, dict) else key
         certificate = x509.load_pem_x509_certificate(texts["root-root-1"]["certPem"].encode())

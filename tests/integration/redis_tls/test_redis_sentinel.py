@@ -167,6 +167,15 @@ def test_nodes_join_and_leave(group: Stack) -> None:
         assert known[known.index("num-other-sentinels") + 1] == "2"
 
 
+def test_an_empty_machine_takes_the_place_of_a_lost_one(group: Stack) -> None:
+    sentinel(group).master_for("orders").set("stays", "yes")
+    lost = primary(group)
+    group.lose(lost)
+    group.up(THREE)
+    assert primary(group) != lost
+    assert group.connect(lost).get("stays") == b"yes"
+
+
 def test_a_dead_host_is_replaced(group: Stack) -> None:
     sentinel(group).master_for("orders").set("survives", "yes")
     dead = primary(group)
