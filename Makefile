@@ -97,6 +97,7 @@ lint: venv
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	for program in $$(git ls-files 'examples/*__main__.py'); do $(VENV)/bin/mypy $$program || exit 1; done
 	$(VENV)/bin/shellcheck $$(git ls-files '*.sh' toolchain/pulumi lab/on .ci/run)
 
 .PHONY: check

@@ -12,7 +12,8 @@ from components import (
     RedisTlsClusterArgs,
     RedisTlsSettings,
 )
-from components.redis_tls_cluster.settings import MemorySettings, NodeSettings, Topology
+from components.redis_tls_cluster.settings import MemorySettings, Topology
+from components.settings import ServerNode
 
 # Name: address, and the key that `make host-keys HOSTS=…` printed and that you compared on the host's console.
 HOSTS = {
@@ -33,7 +34,7 @@ orders = RedisTlsCluster(
             name="orders",
             topology=Topology.SENTINEL,
             # Clients that compare names rather than addresses dial these.
-            nodes=tuple(NodeSettings(host=name, names=(f"{name}.example.com",)) for name in HOSTS),
+            nodes=tuple(ServerNode(host=name, names=(f"{name}.example.com",)) for name in HOSTS),
             # Where applications come from; the nodes among themselves need not be listed.
             clients=("198.51.100.0/24",),
             memory=MemorySettings(limit="2gb"),
