@@ -148,9 +148,9 @@ def wait_for(host: LabHost, port: int, *, seconds: int = 60) -> None:
 def listener(host: LabHost, port: int, address: str = "127.0.0.1") -> Iterator[None]:
     """Another program of the host that holds a port."""
     family = "AF_INET6" if ":" in address else "AF_INET"
+    # It asks for the address although connections of the former holder are in TIME_WAIT, as servers do.
     code = (
-        "import socket, time; "
-        f"s = socket.socket(socket.{family}); s.bind(({address!r}, {port})); s.listen(); time.sleep(600)"
+        f"import socket, time; s = socket.create_server(({address!r}, {port}), family=socket.{family}); time.sleep(600)"
     )
     host.run(["systemd-run", "--quiet", "--collect", "--unit=thief", "python3", "-c", code])
     host.run(f"timeout 10 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'")
