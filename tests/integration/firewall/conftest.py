@@ -57,7 +57,7 @@ class Stage(Target):
         if self.host.run("systemctl is-active -q listener", check=False).returncode:
             self.host.run("cat >/run/listener.py", stdin=(HERE / "listener.py").read_text())
             self.host.run(f"systemd-run --unit=listener python3 /run/listener.py {CLOSED} {OTHER}")
-            self.host.run(f"timeout 10 sh -c 'until ss -Hltn sport = :{OTHER} | grep -q .; do sleep 0.1; done'")
+            self.host.run(f"timeout 50 sh -c 'until ss -Hltn sport = :{OTHER} | grep -q .; do sleep 0.1; done'")
 
     def answer(self, port: int, address: str = ADDRESS, *, kind: str = "tcp", source: LabHost | None = None) -> str:
         """How the host takes a connection: open, refused or silent. From the outsider, unless another is named."""
@@ -71,7 +71,7 @@ class Stage(Target):
         self.host.run("cat >/run/vrrp.py; rm -f /run/vrrp.heard", stdin=vrrp)
         self.host.run(["systemd-run", "--unit=vrrp", "--collect", "python3", "/run/vrrp.py", "hear", address, mark])
         try:
-            self.host.run("timeout 10 sh -c 'until [ -e /run/vrrp.heard ]; do sleep 0.1; done'")
+            self.host.run("timeout 50 sh -c 'until [ -e /run/vrrp.heard ]; do sleep 0.1; done'")
             self.outsider.run(["python3", "-", "say", address, mark], stdin=vrrp)
             return self.host.run("cat /run/vrrp.heard").stdout != ""
         finally:

@@ -55,7 +55,7 @@ table ip docker_like {{
     }}
 }}
 NFT
-ip netns exec pod timeout 10 sh -c 'until ss -Hltn | grep -q .; do sleep 0.1; done'
+ip netns exec pod timeout 50 sh -c 'until ss -Hltn | grep -q .; do sleep 0.1; done'
 """
 UNPUBLISH = "systemctl stop pod; nft delete table ip docker_like; ip link delete pod0; ip netns delete pod"
 
@@ -110,11 +110,11 @@ class TestGuard:
         )
         stage.outsider.run("rm -f /run/stands /run/go /run/passed")
         stage.outsider.run(["systemd-run", "--unit=hold", "--collect", "bash", "-c", hold])
-        stage.outsider.run("timeout 10 sh -c 'until [ -e /run/stands ]; do sleep 0.1; done'")
+        stage.outsider.run("timeout 50 sh -c 'until [ -e /run/stands ]; do sleep 0.1; done'")
         stage.up()
         assert stage.answer(CLOSED) == "silent"
         stage.outsider.run("touch /run/go")
-        stage.outsider.run("timeout 10 sh -c 'until [ -e /run/passed ]; do sleep 0.1; done'")
+        stage.outsider.run("timeout 50 sh -c 'until [ -e /run/passed ]; do sleep 0.1; done'")
 
     def test_a_port_that_is_translated_for_a_container_is_closed_too(self, stage: Stage) -> None:
         stage.host.run(PUBLISH)

@@ -83,7 +83,7 @@ class Stage(Balancer):
         hashes = [f"#{sha256(password.encode()).hexdigest()}" for password in passwords]
         rules = join(["default", "on", "resetpass", *hashes, "~*", "&*", "+@all"])
         ask = f"valkey-cli -p 4{cache} --user stage --pass any --no-auth-warning"
-        wait = f"timeout 10 sh -c 'until {ask} ping >/dev/null 2>&1; do sleep 0.1; done'"
+        wait = f"timeout 50 sh -c 'until {ask} ping >/dev/null 2>&1; do sleep 0.1; done'"
         answer = self.host.run(f"{wait}; {ask} acl setuser {rules}")
         assert answer.stdout.strip() == "OK", answer.stdout
 

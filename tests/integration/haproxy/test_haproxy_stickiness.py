@@ -83,7 +83,7 @@ def serve(pair: Pair, name: str, port: int, *options: str) -> None:
     pair.first.host.run(f"systemd-run --quiet --collect --unit=stage-{name} {command}")
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 15) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     """Whether something holds soon enough."""
     deadline = time.monotonic() + seconds
     while not (held := holds()) and time.monotonic() < deadline:

@@ -43,7 +43,7 @@ class TestTransaction:
         assert "proof: failed and put back; the host is as it was before" in outcome.text
         assert target.remains() == ""
         assert target.host.run(process).stdout == standing
-        target.host.run("timeout 10 sh -c 'until systemctl is-active -q proof-flaky; do sleep 0.2; done'")
+        target.host.run("timeout 50 sh -c 'until systemctl is-active -q proof-flaky; do sleep 0.2; done'")
 
     def test_hanging_step_is_ended(self, target: Target) -> None:
         outcome = target.up({"validation": "sleep 1000"}, check=False)

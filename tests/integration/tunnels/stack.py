@@ -153,7 +153,7 @@ def listener(host: LabHost, port: int, address: str = "127.0.0.1") -> Iterator[N
         f"import socket, time; s = socket.create_server(({address!r}, {port}), family=socket.{family}); time.sleep(600)"
     )
     host.run(["systemd-run", "--quiet", "--collect", "--unit=thief", "python3", "-c", code])
-    host.run(f"timeout 10 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'")
+    host.run(f"timeout 50 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'")
     try:
         yield
     finally:

@@ -188,7 +188,7 @@ class TestPorts:
         with listener(balancer, 30378):
             balancer.run(["systemctl", "start", "--no-block", FIRST])
             said = "taken by another program"
-            balancer.run(f"timeout 10 sh -c 'until systemctl status {FIRST} | grep -q \"{said}\"; do sleep 0.2; done'")
+            balancer.run(f"timeout 50 sh -c 'until systemctl status {FIRST} | grep -q \"{said}\"; do sleep 0.2; done'")
         wait_for(balancer, 30378)
 
 
