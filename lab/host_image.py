@@ -6,18 +6,15 @@ packages. Its tag is the digest of the build context, so a changed file is a new
 replaces its hosts. A copy in the cache outlives Docker's own storage.
 """
 
-import hashlib
-import io
 import os
 import select
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from pathlib import Path
 
-from lab import workspace
-from lab.console import LabError, answer, console, step
+from lab import images, workspace
+from lab.console import LabError, step
 from lab.daemon import install_debian_packages
 
 REPOSITORY = "sealed-data-tier/lab-host"
@@ -32,21 +29,13 @@ _SOURCE = Path(__file__).parent / "image"
 
 
 def build_context() -> bytes:
-    """The build context as a tar file, the same bytes for the same content, whoever checked the files out."""
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
-        for path in sorted(_SOURCE.rglob("*")):
-            entry = archive.gettarinfo(path, arcname=str(path.relative_to(_SOURCE)))
-            entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
-            entry.mtime = entry.uid = entry.gid = 0
-            entry.uname = entry.gname = "root"
-            archive.addfile(entry, io.BytesIO(path.read_bytes()) if entry.isreg() else None)
-    return content.getvalue()
+    """The build context as a tar file."""
+    return images.context(_SOURCE)
 
 
 def reference() -> str:
     """The image's name, with the digest of everything it is built from."""
-    return f"{REPOSITORY}:{hashlib.sha256(build_context()).hexdigest()[:12]}"
+    return images.named(REPOSITORY, build_context())
 
 
 def ensure() -> str:
@@ -56,49 +45,27 @@ def ensure() -> str:
         LabError: The image can neither be loaded nor built.
     """
     image = reference()
-    if not _present(image):
-        copy = workspace.directory() / f"{image.replace('/', '_').replace(':', '-')}.tar.gz"
-        if not (copy.exists() and _load(image, copy)):
-            _build(image)
-            _keep(image, copy)
+    images.ensure("Lab image", image, lambda: _build(image))
     return image
 
 
-def _present(image: str) -> bool:
-    return answer("docker", "image", "inspect", "--format", "{{.Id}}", image) is not None
-
-
-def _load(image: str, copy: Path) -> bool:
-    try:
-        with step("Lab image: loading it from the cache") as current:
-            current.run("docker", "image", "load", "--input", copy)
-    except LabError as error:
-        console.print(f"The cached copy is of no use and will be made again. {error}", markup=False)
-    return _present(image)
-
-
-def _keep(image: str, copy: Path) -> None:
-    archive = copy.with_suffix("")  # gzip adds it again, and only once it is done
-    with step("Lab image [3/3]: keeping a copy in the cache") as current:
-        current.run("docker", "image", "save", "--output", archive, image)
-        current.run("gzip", "--fast", "--force", archive)
-    for other in copy.parent.glob("*.tar.gz"):
-        if other != copy:
-            other.unlink()
-
-
 def _build(image: str) -> None:
-    base = _base()
-    with step(f"Lab image [2/3]: its packages, on {base}") as current, tempfile.TemporaryFile() as context:
+    system = base()
+    with step(f"Lab image [2/2]: its packages, on {system}") as current, tempfile.TemporaryFile() as context:
         context.write(build_context())
         context.seek(0)
-        current.run("docker", "build", "--build-arg", f"BASE={base}", "--tag", image, "-", stdin=context)
+        current.run("docker", "build", "--build-arg", f"BASE={system}", "--tag", image, "-", stdin=context)
 
 
-def _base() -> str:
-    for base in (OFFICIAL_BASE, BOOTSTRAPPED_BASE):
-        if _present(base):
-            return base
+def base() -> str:
+    """Returns the name of an image with Debian and nothing else, after getting it where Docker does not have it.
+
+    Raises:
+        LabError: It can neither be pulled nor made.
+    """
+    for known in (OFFICIAL_BASE, BOOTSTRAPPED_BASE):
+        if images.present(known):
+            return known
     if _pull(OFFICIAL_BASE):
         return OFFICIAL_BASE
     _bootstrap()
@@ -107,7 +74,7 @@ def _base() -> str:
 
 def _pull(image: str) -> bool:
     """Whether an image registry gave the image; the limit is for its first word, not for the download."""
-    with step(f"Lab image [1/3]: asking an image registry for {image}") as current:
+    with step(f"Lab image [1/2]: asking an image registry for {image}") as current:
         command = ("docker", "image", "pull", image)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as pull:
             assert pull.stdout  # noqa: S101 - a pipe was asked for
@@ -127,7 +94,7 @@ def _bootstrap() -> None:
         install_debian_packages(why, "debootstrap", "debian-archive-keyring")
     with (
         tempfile.TemporaryDirectory(dir=workspace.directory(), prefix="debootstrap-") as workplace,
-        step("Lab image [1/3]: no registry answers, so the base is made by debootstrap") as current,
+        step("Lab image [1/2]: no registry answers, so the base is made by debootstrap") as current,
     ):
         root, archive = Path(workplace, "root"), Path(workplace, "base.tar")
         # A mount namespace of its own: whatever debootstrap mounts is gone with it, even when it is interrupted.
