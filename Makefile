@@ -85,6 +85,10 @@ toolchain: venv ## Make the Pulumi CLI and plugins ready: the official ones, or 
 lab: toolchain ## Make Docker and the lab's host image ready.
 	@$(RUN) -m lab ensure
 
+.PHONY: cluster
+cluster: lab ## Make the image of the lab's Kubernetes nodes ready.
+	@$(RUN) -m lab cluster build
+
 .PHONY: lock
 lock: venv ## Pin every dependency again, from requirements*.in.
 	$(VENV)/bin/pip-compile --quiet --upgrade --no-emit-index-url --no-emit-find-links --strip-extras --no-header -o requirements.txt requirements.in
@@ -98,14 +102,14 @@ lint: venv
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	for program in $$(git ls-files 'examples/*__main__.py'); do $(VENV)/bin/mypy $$program || exit 1; done
-	$(VENV)/bin/shellcheck $$(git ls-files '*.sh' toolchain/pulumi lab/on .ci/run)
+	$(VENV)/bin/shellcheck $$(git ls-files '*.sh' toolchain/pulumi lab/on lab/cluster/image/root/usr/local/libexec .ci/run)
 
 .PHONY: check
 check: lint ## Lint, types, shell scripts and unit tests: the fast part.
 	$(VENV)/bin/pytest tests/unit tests/policies -m 'not engine and not lab'
 
 .PHONY: test
-test: lint lab ## Everything, on real hosts.
+test: lint cluster ## Everything, on real hosts.
 	$(VENV)/bin/pytest tests --numprocesses=2 --dist=loadscope --durations=20 --durations-min=20
 
 .PHONY: bench

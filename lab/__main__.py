@@ -4,6 +4,8 @@ stack: the dev stack's back end in .state/, and the shell lines with which the P
 ensure: Docker runs and has the image, the kernel allows enough hosts, and the lab's subnets are free. Safe to repeat,
 and to run twice at a time.
 status: what there is of every lab.
+cluster build: the image of the nodes of labs with a Kubernetes cluster, from package registries alone.
+cluster why: what keeps a lab's cluster from being well; exit code 1 if anything does.
 down: removes containers, networks and volumes that a lab left behind; with --all those of every lab, the images, the
 cache, and the dockerd that `ensure` started.
 """
@@ -21,6 +23,7 @@ from rich.table import Table
 
 from components.settings import InvalidConfigurationError, load
 from lab import daemon, host_image, limits, network, removal, stack, workspace
+from lab.cluster import health, node_image
 from lab.console import LabError, answer, console
 from lab.settings import HOST_LABEL, LAB_LABEL, LabSettings
 
@@ -36,6 +39,26 @@ def ensure(settings: LabSettings) -> None:
     console.print(f"Lab: Docker {version} and {image} are ready ({time.monotonic() - started:.1f} s).")
 
 
+def build_cluster() -> None:
+    """Makes everything ready for the nodes of a cluster."""
+    started = time.monotonic()
+    with workspace.locked():
+        daemon.ensure()
+        limits.raise_them()
+        image = node_image.ensure()
+    console.print(f"Cluster: {image} is ready ({time.monotonic() - started:.1f} s).")
+
+
+def tell_why(lab: str) -> int:
+    """Prints what keeps a lab's cluster from being well; returns how many things do, at most 1."""
+    found = health.problems(lab)
+    for problem in found:
+        console.print(problem, markup=False)
+    if not found:
+        console.print("The cluster is well: every unit runs, every node is ready, every pod runs.")
+    return min(len(found), 1)
+
+
 def status() -> None:
     """Prints a table of every lab's containers."""
     version = daemon.version()
@@ -43,6 +66,7 @@ def status() -> None:
         console.print("No Docker daemon answers, so there is no lab. Start it with: python -m lab ensure")
         return
     image = host_image.reference()
+    current = {image, node_image.reference()}
     columns = {
         "lab": f'{{{{.Label "{LAB_LABEL}"}}}}',
         "host": f'{{{{.Label "{HOST_LABEL}"}}}}',
@@ -54,7 +78,7 @@ def status() -> None:
     listing = answer("docker", "ps", "--all", f"--filter=label={LAB_LABEL}", "--format", "\t".join(columns.values()))
     for line in sorted((listing or "").splitlines()):
         *facts, of = line.split("\t")
-        table.add_row(*facts, "current" if of == image else "older")
+        table.add_row(*facts, "current" if of in current else "older")
     console.print(f"Docker {version}, image {image}")
     console.print(table if table.rows else "There is no lab.")
 
@@ -89,6 +113,9 @@ def main() -> int:
     ensuring.add_argument("--subnet", default=defaults.subnet, help="its lab.subnet (default: %(default)s)")
     ensuring.add_argument("--subnet6", default=defaults.subnet6, help="its lab.subnet6 or none (default: %(default)s)")
     commands.add_parser("stack", help="prepare the dev stack's back end and print its environment")
+    clustering = commands.add_parser("cluster", help="build a cluster's image, or say why a cluster is not well")
+    clustering.add_argument("what", choices=["build", "why"])
+    clustering.add_argument("--prefix", default=defaults.prefix, help="the lab's lab.prefix (default: %(default)s)")
     commands.add_parser("status", help="show what there is of every lab")
     downing = commands.add_parser("down", help="remove what a lab left behind")
     downing.add_argument("--prefix", default=defaults.prefix, help="the lab's lab.prefix (default: %(default)s)")
@@ -106,6 +133,10 @@ def main() -> int:
                 with contextlib.redirect_stdout(sys.stderr):  # what is printed is for a shell's eval
                     stack.prepare()
                 print(stack.exports(), end="")
+            case "cluster" if given.what == "build":
+                build_cluster()
+            case "cluster":
+                return tell_why(given.prefix)
             case "status":
                 status()
             case _:

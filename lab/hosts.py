@@ -8,7 +8,7 @@ the others know, a host key made here (pinned before the first connection) and o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +18,10 @@ import pulumi_tls as tls
 
 from components.passwords import derived
 from lab import cache_service, host_image
-from lab.settings import GATE, HOST_LABEL, LabSettings
+from lab.cluster import gate as cluster_gate
+from lab.cluster import node_image
+from lab.cluster.identities import Identities
+from lab.settings import CONTROL_PLANE, GATE, HOST_LABEL, NODE_LABEL, WORKER, ClusterSettings, LabSettings
 from lab.uploads import upload
 
 USERS: Final = ("ops", "opspw", "nosudo")
@@ -88,11 +91,13 @@ class Lab(pulumi.ComponentResource):
         endpoints: Every host by its name.
         cache_password: Password of the cache service (secret).
         sudo_password: Password of user `opspw` on every host (secret).
+        kubeconfig: By which an administrator reaches the lab's cluster, which is ready then (secret); None without one.
     """
 
     endpoints: Mapping[str, LabEndpoint]
     cache_password: pulumi.Output[str]
     sudo_password: pulumi.Output[str]
+    kubeconfig: pulumi.Output[str] | None
 
     def __init__(self, name: str, args: LabArgs | None = None, opts: pulumi.ResourceOptions | None = None) -> None:
         args = args or LabArgs()
@@ -110,8 +115,10 @@ class Lab(pulumi.ComponentResource):
             if settings.cache
             else None
         )
+        cluster = settings.cluster
+        self._identities = Identities(name, settings, cluster, self._child()) if cluster and cluster.nodes else None
         hosts = {host: self._make_host(host) for host in settings.hosts}
-        gate = self._make_gate([container.id for container, _ in hosts.values()])
+        gate = self._make_gate(_born(container.id for container, _ in hosts.values()))
         self.endpoints = {
             host: LabEndpoint(
                 name=host,
@@ -127,6 +134,8 @@ class Lab(pulumi.ComponentResource):
             for host, (container, host_key) in hosts.items()
         }
         ready = pulumi.Output.all(gate.name, gate.exit_code, gate.container_logs).apply(lambda end: _all_ready(*end))
+        nodes = [hosts[host][0].id for host in settings.nodes]
+        self.kubeconfig = self._make_cluster(cluster, _born(nodes)) if cluster else None
         addresses = {host: endpoint.address for host, endpoint in self.endpoints.items()}
         self.register_outputs({"addresses": addresses, "ready": ready})
 
@@ -171,10 +180,17 @@ class Lab(pulumi.ComponentResource):
                     volume_name=self._cache_socket.name, container_path=cache_service.DIRECTORY, read_only=True
                 )
             )
+        image, devices, labels = self._image, None, {HOST_LABEL: host}
+        if self._identities and host in settings.nodes:
+            uploads += self._identities.uploads(host)
+            image = node_image.reference()
+            # kubelet looks there for what the kernel killed.
+            devices = [docker.ContainerDeviceArgs(host_path="/dev/kmsg", container_path="/dev/kmsg")]
+            labels[NODE_LABEL] = CONTROL_PLANE if host == settings.nodes[0] else WORKER
         container = docker.Container(
             f"{self._name}-{host}",
             name=settings.container(host),
-            image=self._image,
+            image=image,
             hostname=host,
             domainname=settings.domain,
             # A reboot ends the container; Docker starts the same one again, unless a person stopped or killed it.
@@ -190,8 +206,9 @@ class Lab(pulumi.ComponentResource):
                 )
             ],
             uploads=uploads,
+            devices=devices,
             volumes=volumes,
-            labels=self._labels({HOST_LABEL: host}),
+            labels=self._labels(labels),
             opts=self._child(),
         )
         return container, host_key
@@ -212,13 +229,12 @@ class Lab(pulumi.ComponentResource):
             *(upload(f"/home/{user}/.ssh/authorized_keys", self._key.public_key_openssh) for user in USERS),
         ]
 
-    def _make_gate(self, hosts: Sequence[pulumi.Output[str]]) -> docker.Container:
+    def _make_gate(self, born: pulumi.Output[str]) -> docker.Container:
         """A container that ends when every host takes logins: what depends on it never meets a host that still boots.
 
         A health check would do as well, but Docker would repeat it on every host for as long as the lab lives.
         """
         addresses = [str(self._settings.address(host)) for host in self._settings.hosts]
-        born = pulumi.Output.all(*hosts).apply(lambda ids: hashlib.sha256("".join(ids).encode()).hexdigest())
         return docker.Container(
             f"{self._name}-{GATE}",
             name=self._settings.container(GATE),
@@ -232,6 +248,18 @@ class Lab(pulumi.ComponentResource):
             labels=self._labels({"sealed-data-tier.gate-for": born}),
             opts=self._child(),
         )
+
+    def _make_cluster(self, cluster: ClusterSettings, born: pulumi.Output[str]) -> pulumi.Output[str]:
+        """What reaches the cluster, once it is ready."""
+        if self._identities:
+            return cluster_gate.ready(self._name, self._settings, self._identities.kubeconfig, born, self._child())
+        assert cluster.kubeconfig  # noqa: S101 - the settings have refused a cluster without either
+        return pulumi.Output.secret(cluster.kubeconfig.read_text())
+
+
+def _born(containers: Iterable[pulumi.Output[str]]) -> pulumi.Output[str]:
+    """Changes when one of the containers is a new one."""
+    return pulumi.Output.all(*containers).apply(lambda ids: hashlib.sha256("".join(ids).encode()).hexdigest())
 
 
 def _once(gate: docker.Container, value: str) -> pulumi.Output[str]:

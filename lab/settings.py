@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.settings import HostName, Port, Settings
+from components.settings import HostName, Port, Settings, refuse
 
 _NAME: Final = re.compile(r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")
 _FIRST_HOST: Final = 11
 """The first host's number in the subnet; the lower ones are Docker's gateway and room for virtual IPs."""
+POD_SUBNET: Final = IPv4Network("10.244.0.0/16")
+SERVICE_SUBNET: Final = IPv4Network("10.96.0.0/16")
+"""Where a cluster has its pods and its services; also in lab/cluster/image."""
 _UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
 
 CACHE: Final = "cache"
+CLUSTER: Final = "cluster"
 GATE: Final = "ready"
 """What the lab's containers are called that are no hosts; a host cannot have their names."""
 
@@ -23,13 +28,18 @@ LAB_LABEL: Final = "sealed-data-tier.lab"
 """On everything in Docker that belongs to a lab; its value is the lab's prefix."""
 HOST_LABEL: Final = "sealed-data-tier.host"
 """On every host's container; its value is the host's name."""
+NODE_LABEL: Final = "sealed-data-tier.node"
+"""On the container of every node of a cluster; its value is `control-plane` or `worker`."""
+CONTROL_PLANE: Final = "control-plane"
+WORKER: Final = "worker"
 
 
 def _name(name: str) -> str:
-    if _NAME.match(name) and name not in (CACHE, GATE):
+    if _NAME.match(name) and name not in (CACHE, CLUSTER, GATE):
         return name
     raise ValueError(
-        f"{name!r} cannot name a host or a lab: use lower-case letters, digits and '-', and not {CACHE!r} or {GATE!r}"
+        f"{name!r} cannot name a host or a lab: use lower-case letters, digits and '-', and not {CACHE!r}, "
+        f"{CLUSTER!r} or {GATE!r}"
     )
 
 
@@ -48,6 +58,46 @@ class CacheSettings(Settings):
     port: Port = 30379
 
 
+class ClusterSettings(Settings):
+    """A Kubernetes cluster beside the hosts.
+
+    Attributes:
+        source: `built`, the default: on hosts of the lab, each of which takes pods, from package registries alone.
+            `kubeconfig`: one that exists, for example of kind.
+        control_plane: Of a built one, the host with etcd, API server, controller manager and scheduler.
+        workers: Of a built one, the other nodes.
+        kubeconfig: Of one that exists, the file by which an administrator reaches it.
+    """
+
+    source: Literal["built", "kubeconfig"] = "built"
+    control_plane: Name = "control"
+    workers: tuple[Name, ...] = ("worker1",)
+    kubeconfig: Path | None = None
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The hosts of the lab that are nodes, the control plane first."""
+        return (self.control_plane, *self.workers) if self.source == "built" else ()
+
+    def pods(self, node: str) -> IPv4Network:
+        """The subnet of a node's pods."""
+        return list(POD_SUBNET.subnets(new_prefix=24))[self.nodes.index(node) + 1]
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> ClusterSettings:
+        if self.source == "built":
+            problem = "is read by nobody with source: built" if self.kubeconfig else None
+        elif not self.kubeconfig:
+            problem = "is missing with source: kubeconfig: name the file, or build a cluster with source: built"
+        elif not self.kubeconfig.is_file():
+            problem = f"{self.kubeconfig} is no file: make the cluster first, or build one with source: built"
+        else:
+            problem = None
+        if problem:
+            refuse([(("kubeconfig",), problem)])
+        return self
+
+
 class LabSettings(Settings):
     """One lab; two with different prefixes and subnets live side by side on one machine.
 
@@ -58,6 +108,7 @@ class LabSettings(Settings):
         subnet: The private IPv4 network of the lab; free on this machine.
         subnet6: A unique-local IPv6 network, where hosts are known as `<host>.ipv6.<domain>`; null for none.
         cache: The cache service behind the workers; null for none.
+        cluster: A Kubernetes cluster; null, the default, for none.
     """
 
     prefix: Name = "sealed-data-tier"
@@ -66,6 +117,7 @@ class LabSettings(Settings):
     subnet: IPv4Network = IPv4Network("10.203.17.0/24")
     subnet6: IPv6Network | None = IPv6Network("fd5d:7a1e:203:17::/64")
     cache: CacheSettings | None = CacheSettings()
+    cluster: ClusterSettings | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> LabSettings:
@@ -75,6 +127,8 @@ class LabSettings(Settings):
             raise ValueError(
                 f"cache.workers {', '.join(strangers)} are not in hosts: add them there, or set cache to null"
             )
+        if self.cluster:
+            self._has_room_for(self.cluster)
         if not self.subnet.is_private:
             raise ValueError(f"subnet {self.subnet} is public: use one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
         if self.subnet6 and not self.subnet6.subnet_of(_UNIQUE_LOCAL):
@@ -83,6 +137,23 @@ class LabSettings(Settings):
         if len(self.hosts) > room:
             raise ValueError(f"subnet {self.subnet} has room for {max(room, 0)} hosts, not {len(self.hosts)}: widen it")
         return self
+
+    def _has_room_for(self, cluster: ClusterSettings) -> None:
+        nodes = ", ".join(cluster.nodes)
+        if len(set(cluster.nodes)) < len(cluster.nodes):
+            raise ValueError(f"cluster nodes {nodes} name a host twice: name each host once")
+        if strangers := sorted(set(cluster.nodes) - set(self.hosts)):
+            raise ValueError(
+                f"cluster nodes {', '.join(strangers)} are not in hosts: add them there, or set cluster to null"
+            )
+        for taken in (POD_SUBNET, SERVICE_SUBNET):
+            if self.subnet.overlaps(taken):
+                raise ValueError(f"subnet {self.subnet} overlaps {taken}, which is the cluster's: use another subnet")
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The hosts of the cluster, the control plane first; none where there is no cluster."""
+        return self.cluster.nodes if self.cluster else ()
 
     def container(self, host: str) -> str:
         """The name of a host's container."""

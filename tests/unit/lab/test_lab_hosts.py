@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -9,8 +10,9 @@ import pytest
 from pulumi.runtime import mocks
 
 from lab import host_image
+from lab.cluster import node_image
 from lab.hosts import Lab, LabArgs, LabEndpoint, _all_ready
-from lab.settings import LabSettings
+from lab.settings import ClusterSettings, LabSettings
 
 
 class Engine(mocks.Mocks):
@@ -24,6 +26,9 @@ class Engine(mocks.Mocks):
         outputs = dict(args.inputs)
         if args.typ == "tls:index/privateKey:PrivateKey":
             outputs |= {"privateKeyOpenssh": f"private {args.name}", "publicKeyOpenssh": f"ssh-ed25519 {args.name}\n"}
+            outputs["privateKeyPem"] = f"private {args.name}"
+        if args.typ.startswith("tls:index/") and "Cert" in args.typ:
+            outputs |= {"certPem": f"certificate {args.name}", "certRequestPem": f"request {args.name}"}
         if args.typ == "docker:index/container:Container":
             outputs |= {"exitCode": 0, "containerLogs": ""}
         return f"{args.name}-id", outputs
@@ -112,6 +117,56 @@ def test_a_lab_without_the_cache_has_nothing_of_it(engine: Engine) -> None:
     assert not [name for name in engine.inputs if "cache" in name]
     assert engine.inputs["lab-h1"]["name"] == "bench-h1"
     assert engine.inputs["lab-network"]["ipv6"] is False
+
+
+def test_only_nodes_of_a_cluster_are_made_of_its_image_and_have_its_keys(engine: Engine) -> None:
+    cluster = ClusterSettings(control_plane="control", workers=("worker1",))
+    build(settings=LabSettings(hosts=("app1", "control", "worker1"), cache=None, cluster=cluster))
+    images = {host: engine.inputs[f"lab-{host}"]["image"] for host in ("app1", "control", "worker1")}
+    node = node_image.reference()
+    assert images == {"app1": host_image.reference(), "control": node, "worker1": node}
+    kept = {
+        host: {file for file in files(engine.inputs[f"lab-{host}"]) if "/etc/kubernetes" in file} for host in images
+    }
+    assert not kept["app1"]
+    assert kept["worker1"] == {
+        f"/etc/kubernetes/{file}"
+        for file in (
+            "node.env",
+            "pki/ca.crt",
+            "pki/kubelet.crt",
+            "pki/kubelet.key",
+            "kubelet.kubeconfig",
+            "kube-proxy.kubeconfig",
+            "kube-network-policies.kubeconfig",
+        )
+    }
+    assert kept["control"] > kept["worker1"]
+    uploaded = files(engine.inputs["lab-control"])
+    assert all(
+        uploaded[file]["permissions"] == "0600" for file in kept["control"] if file.endswith((".key", ".kubeconfig"))
+    )
+    assert uploaded["/etc/kubernetes/node.env"]["content"] == (
+        'NODE_ADDRESS=10.203.17.12\nPODS=10.244.1.0/24\nROUTES="10.244.2.0/24=10.203.17.13"\n'
+    )
+
+
+def test_a_cluster_that_exists_is_reached_by_its_own_file_and_adds_nothing(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text("an administrator's")
+    cluster = ClusterSettings(source="kubeconfig", kubeconfig=file)
+    lab, _ = build(settings=LabSettings(hosts=("app1",), cache=None, cluster=cluster))
+    assert lab.kubeconfig is not None
+    assert sorted(name for name in engine.inputs if "cluster" in name) == []
+    seen: list[str] = []
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def read() -> pulumi.Output[None]:
+        assert lab.kubeconfig
+        return lab.kubeconfig.apply(seen.append)
+
+    read()
+    assert seen == ["an administrator's"]
 
 
 def test_passwords_are_made_where_none_is_given(engine: Engine) -> None:

@@ -40,8 +40,9 @@ def test_a_lab_without_ipv6_names_no_ipv6_address() -> None:
 
 
 def test_an_unknown_key_is_refused_with_those_that_are_known() -> None:
-    assert "lab.host: nobody reads this key: use one of cache, domain, hosts, prefix, subnet, subnet6" in refusal(
-        host=["app1"]
+    assert (
+        "lab.host: nobody reads this key: use one of cache, cluster, domain, hosts, prefix, subnet, subnet6"
+        in refusal(host=["app1"])
     )
     assert "lab.cache.nodePort: nobody reads this key: use one of port, workers" in refusal(cache={"nodePort": 1})
 
