@@ -91,7 +91,7 @@ class Rule:
 
     def __str__(self) -> str:
         """Return the line, in columns."""
-        return f"{self.kind:<8}{self.database:<16}{self.users:<48}{self.source:<20}{self.method}"
+        return f"{self.kind:<7} {self.database:<15} {self.users:<47} {self.source:<19} {self.method}"
 
 
 def rules(settings: PostgresHaSettings, group: Group) -> list[Rule]:

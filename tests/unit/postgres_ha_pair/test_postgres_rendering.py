@@ -86,6 +86,14 @@ def test_nobody_is_let_in_without_tls_and_scram(name: str) -> None:
             assert "/" in rest[0]
 
 
+def test_what_is_longer_than_its_column_stays_apart() -> None:
+    database = {"name": "a" * 53, "user": "b" * 53, "clients": ["fd5d:7a1e:203:62:1:2:3:4/128"]}
+    data = yaml.safe_load((GOLDEN / "version-16.yaml").read_text())
+    settings = load(PostgresHaSettings, data | {"databases": [database]}, "postgres")
+    lines = [str(each).split() for each in rendering.rules(settings, group(settings))]
+    assert ["hostssl", "a" * 53, f"{'b' * 53},{'b' * 53}_alternate", *database["clients"], "scram-sha-256"] in lines
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_is_tls_and_nothing_listens_everywhere(name: str) -> None:
     known = patroni(name)
