@@ -99,13 +99,19 @@ class PostgresHaPairArgs:
 
     def sources(self) -> pulumi.Input[list[str]]:
         """Return addresses and networks from which the two servers come."""
-        known = (self.hosts[host].source_addresses for host in self.data_hosts)
+        known = map(self._sources, self.data_hosts)
         return combined(lambda *lists: sorted({each for one in lists for each in one}), *known)
+
+    def _sources(self, host: str) -> pulumi.Input[list[str]]:
+        """Where a host comes from: an address of the pair's own is one of its own, too."""
+        own = next(each.address for _, each in self._members() if each.host == host)
+        more = [str(own)] if own else []
+        return combined(lambda known: sorted({*known, *more}), self.hosts[host].source_addresses)
 
     def flows(self, host: str) -> list[Flow]:
         """Return what the pair on this host needs of its firewall."""
         settings = self.settings
-        peers = {name: self.hosts[name].source_addresses for name in self.members if name != host}
+        peers = {name: self._sources(name) for name in self.members if name != host}
         nodes = [source for name, source in peers.items() if name in self.data_hosts]
         flows = [
             Flow(port=settings.etcd.client_port, sources=list(peers.values()), purpose=f"{settings.name}: etcd"),

@@ -113,6 +113,19 @@ def test_flows_are_for_who_needs_them() -> None:
     assert flows["db1"][8008] == ["192.0.2.31", ["192.0.2.12"]]
 
 
+def test_an_address_of_the_pairs_own_is_let_in() -> None:
+    flows: dict[Any, Any] = {}
+
+    def program() -> None:
+        nodes = [{"host": "db1", "address": "2001:db8::11"}, {"host": "db2", "address": "2001:db8::12"}]
+        args = arguments(golden("version-16", nodes=nodes))
+        flows.update({flow.port: list(flow.sources) for flow in args.flows("db1")})
+        assert args.sources() == ["192.0.2.11", "192.0.2.12", "2001:db8::11", "2001:db8::12"]
+
+    register(program)
+    assert flows[5432] == ["192.0.2.21", ["192.0.2.12", "2001:db8::12"]]
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
