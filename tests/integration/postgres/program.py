@@ -1,11 +1,16 @@
 """A lab, an authority, and a pair of PostgreSQL servers on the lab's hosts as the configuration says."""
 
+from dataclasses import replace
+
 import pulumi
 
 from components import (
     AuthoritySettings,
     CertificateAuthority,
     CertificateAuthorityArgs,
+    Firewall,
+    FirewallArgs,
+    FirewallSettings,
     Host,
     HostArgs,
     PostgresHaPair,
@@ -37,5 +42,10 @@ if (data := config.get_object("postgres")) is not None:
         for name, endpoint in lab.endpoints.items()
     }
     settings = load(PostgresHaSettings, data, "postgres")
-    pair = PostgresHaPair("ccc", PostgresHaPairArgs(settings=settings, hosts=hosts, authority=authority))
+    args = PostgresHaPairArgs(settings=settings, hosts=hosts, authority=authority)
+    walls = [
+        Firewall(name, FirewallArgs(host=hosts[name], flows=args.flows(name), settings=FirewallSettings()))
+        for name in (args.members if config.get_bool("firewall") else ())
+    ]
+    pair = PostgresHaPair("ccc", replace(args, after=[wall.confirmation for wall in walls]))
     pulumi.export("postgres", pair.outputs)

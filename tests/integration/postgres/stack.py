@@ -13,7 +13,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any, Final
 
+from components.settings import load
 from lab.machine import LabHost
+from lab.settings import LabSettings
 from tests.integration.support import Outcome, Project, wait_for
 
 PREFIX: Final = "sdt-pg"
@@ -79,14 +81,21 @@ class Stack:
         project: Its Pulumi project.
         configured: What it was brought to last; None if that failed.
         authority: Generations of the authority; nobody goes back from one that is dropped.
+        lab: The lab's settings.
+        addresses: IPv4 addresses by host.
+        default: The pair's settings, if a test has none of its own.
+        firewall: Whether the hosts have a firewall.
     """
 
     configured: Mapping[str, Any] | None = None
     authority: Mapping[str, Any]
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, lab: Mapping[str, Any] = LAB, default: Mapping[str, Any] = PAIR) -> None:
         self.authority = {}
-        self.project = Project.create(directory, _PROGRAM.read_text(), {"lab": LAB}, lab=PREFIX)
+        self.lab, self.default, self.firewall = lab, default, False
+        known = load(LabSettings, lab, "lab")
+        self.addresses = {host: known.address(host) for host in known.hosts}
+        self.project = Project.create(directory, _PROGRAM.read_text(), {"lab": lab}, lab=lab["prefix"])
         self.project.up()
         # The packages' own clients, as an application server has them.
         install = "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends"
@@ -94,12 +103,12 @@ class Stack:
 
     def host(self, name: str) -> LabHost:
         """One of its hosts."""
-        return LabHost(name, PREFIX)
+        return LabHost(name, self.lab["prefix"])
 
     def up(self, config: Mapping[str, Any] | None, *, check: bool = True) -> Outcome:
         """Bring the pair to this configuration; None removes it."""
         given = {} if config is None else {"postgres": config}
-        self.project.configure({"lab": LAB, "authority": self.authority, **given})
+        self.project.configure({"lab": self.lab, "authority": self.authority, "firewall": self.firewall, **given})
         outcome = self.project.up(check=check)
         self.configured = None if outcome.code else config
         if config is not None and outcome.code == 0:
@@ -109,8 +118,8 @@ class Stack:
 
     def settle(self) -> None:
         """Bring the pair to how it is by default, both nodes well."""
-        if self.configured != PAIR:
-            self.up(PAIR)
+        if self.configured != self.default:
+            self.up(self.default)
         self.wait_until_whole()
 
     def equip(self) -> None:
@@ -207,7 +216,7 @@ class Stack:
     def rows(self) -> int:
         """How many writes there are."""
         run = self.psql(
-            f"host={ADDRESSES['db1']},{ADDRESSES['db2']} sslmode=verify-full target_session_attrs=primary",
+            f"host={self.addresses['db1']},{self.addresses['db2']} sslmode=verify-full target_session_attrs=primary",
             "SELECT count(*) FROM written",
         )
         return int(run.stdout or 0) if run.returncode == 0 else 0

@@ -1,0 +1,1 @@
+"""What a pair can have beside its defaults, on real hosts."""
