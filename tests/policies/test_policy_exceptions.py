@@ -7,14 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.exceptions import Exemption, judge, schema
 from policies.rules import FAMILIES, Finding
 from tests.policies.support import HAPROXY, ROLE, Outcome, validate
 
-RELAXED = settings(deadline=None)  # a loaded machine is no reason to fail
 TODAY = datetime.now(tz=UTC).date()
 TEXT = "frontend f\n    bind *:443 ssl crt /etc/x.pem\n"
 WIDE = "frontend f\n    bind *:443 ssl crt /etc/x.pem\n    bind *:80\n"
@@ -106,7 +105,6 @@ def test_schema_knows_every_rule() -> None:
         assert item["additionalProperties"] is False
 
 
-@RELAXED
 @given(day=st.dates(), expires=st.dates())
 def test_it_holds_to_its_last_day(day: date, expires: date) -> None:
     exemption = Exemption.of({"rule": "r", "resource": "*", "reason": "why not?", "expires": expires.isoformat()})

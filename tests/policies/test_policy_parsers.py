@@ -23,14 +23,12 @@ PRINTABLE = st.text(string.printable.replace("\n", "").replace("\r", ""), max_si
 WORDS = st.lists(PRINTABLE, min_size=1, max_size=5)
 PLAIN = st.text(string.ascii_letters + string.digits + "-_./", min_size=1, max_size=12)
 # A loaded machine is no reason to fail.
-RELAXED = settings(deadline=None)
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 # --- any text at all ---
 
 
-@RELAXED
 @given(text=st.text(max_size=400), path=st.sampled_from(sorted(SEALED)))
 @example(text='"', path="/etc/haproxy/haproxy.cfg")
 @example(text="\\", path="/etc/haproxy/haproxy.cfg")
@@ -47,7 +45,6 @@ def test_no_text_makes_a_rule_fail(text: str, path: str) -> None:
         assert finding.rule in {rule for family in FAMILIES for rule in family.rules}
 
 
-@RELAXED
 @given(noise=st.lists(PRINTABLE, max_size=3), path=st.sampled_from(sorted(SEALED)))
 def test_no_broken_line_makes_a_rule_fail(noise: list[str], path: str) -> None:
     lines = SEALED[path].split("\n")
@@ -63,7 +60,6 @@ def quoted_for_haproxy(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
 
 
-@RELAXED
 @given(words=WORDS)
 def test_haproxy_reads_what_was_quoted(words: list[str]) -> None:
     line = "  x " + "\t".join(map(quoted_for_haproxy, words)) + " # comment"
@@ -123,7 +119,6 @@ def quoted_for_redis(word: str) -> str:
     return f'"{escaped}"'
 
 
-@RELAXED
 @given(words=WORDS)
 def test_redis_reads_what_was_quoted(words: list[str]) -> None:
     assert redis.split(" ".join(map(quoted_for_redis, words))) == words
@@ -151,7 +146,6 @@ def test_redis_last_line_wins_over_files() -> None:
 # --- systemd ---
 
 
-@RELAXED
 @given(values=st.lists(PLAIN, min_size=1, max_size=4), comment=PLAIN)
 def test_systemd_joins_continued_lines(values: list[str], comment: str) -> None:
     text = "[Service]\nEnvironment = " + f"\\\n# {comment}\n;\n".join(f"{value} " for value in values)
@@ -164,7 +158,6 @@ def quoted_for_systemd(word: str) -> str:
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-@RELAXED
 @given(words=WORDS)
 def test_systemd_reads_what_was_quoted(words: list[str]) -> None:
     assert systemd.split(" ".join(map(quoted_for_systemd, words))) == words
@@ -217,7 +210,6 @@ def quoted_for_ssh(word: str) -> str:
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-@RELAXED
 @given(words=WORDS)
 def test_openssh_reads_what_was_quoted(words: list[str]) -> None:
     assert openssh.split(" ".join(map(quoted_for_ssh, words)) + " # comment") == words
@@ -369,7 +361,6 @@ def test_openssh_times(value: str, expected: int | None) -> None:
 OPTION_NAMES = st.sampled_from(["command", "from", "permitopen", "environment"])
 
 
-@RELAXED
 @given(
     options=st.lists(
         st.tuples(OPTION_NAMES, PRINTABLE.map(lambda text: text.replace("\\", "/"))), min_size=1, max_size=4
@@ -455,7 +446,6 @@ def test_not_loopback(host: str) -> None:
     assert not is_loopback(host)
 
 
-@RELAXED
 @given(address=st.ip_addresses(), port=st.integers(1, 65535))
 def test_ports_are_split_off(address: object, port: int) -> None:
     assert split_port(f"[{address}]:{port}") == (str(address), str(port))

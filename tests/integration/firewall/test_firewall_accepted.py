@@ -55,7 +55,6 @@ def test_whatever_the_settings_allow(bare: Stage) -> None:
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

@@ -84,7 +84,6 @@ def test_whatever_the_settings_allow(load_balancers: tuple[LabHost, LabHost]) ->
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         phases=[Phase.generate],
         database=None,
         suppress_health_check=[HealthCheck.too_slow],

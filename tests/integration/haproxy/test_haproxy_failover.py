@@ -42,7 +42,7 @@ def test_clients_of_a_frozen_cache_are_freed_when_asked_to(stage: Stage) -> None
     stage.heal()
     with stage.load(12, passing=0) as load:
         stage.host.run(FAULTS["cache frozen"][0])
-        deadline = time.monotonic() + 8
+        deadline = time.monotonic() + 60
         while stage.states()[_DEAD] != "DOWN":
             assert time.monotonic() < deadline, stage.states()
             time.sleep(0.1)
@@ -60,7 +60,7 @@ def test_a_cache_that_is_no_master_gets_nothing(stage: Stage) -> None:
     ask = f"valkey-cli -p {first} --user stage --pass any --no-auth-warning"
     stage.host.run(f"{ask} replicaof 127.0.0.1 {second}")
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while stage.states()[_DEAD] != "DOWN":
             assert time.monotonic() < deadline, stage.states()
             time.sleep(0.2)

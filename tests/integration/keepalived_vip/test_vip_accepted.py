@@ -60,7 +60,6 @@ def test_whatever_the_settings_allow(pair: Pair) -> None:
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

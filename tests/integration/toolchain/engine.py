@@ -183,7 +183,7 @@ PidFile none
 AcceptEnv ACCEPTED PULUMI_COMMAND_STDOUT
 """)
     process = subprocess.Popen([binary, "-D", "-f", folder / "config", "-E", log])
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port)).close()

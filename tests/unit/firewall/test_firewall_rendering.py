@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.firewall import FirewallSettings, FlowProtocol, Mode, rendering
@@ -20,7 +20,6 @@ from components.settings import load
 from tests.unit.firewall.strategies import RULES, SETTINGS, SSH_PORT
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "firewall"
-unhurried: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 
 
 def render(data: dict[str, Any]) -> str:
@@ -46,7 +45,6 @@ def test_golden(name: str) -> None:
     assert text == path.read_text()
 
 
-@unhurried
 @given(RULES, SETTINGS, st.randoms())
 def test_order_and_repetition_mean_nothing(
     declared: list[Rule], given_settings: FirewallSettings, chance: random.Random
@@ -56,7 +54,6 @@ def test_order_and_repetition_mean_nothing(
     assert rendering.rules(mixed, given_settings, SSH_PORT) == rendering.rules(declared, given_settings, SSH_PORT)
 
 
-@unhurried
 @given(RULES, SETTINGS)
 def test_ssh_is_never_closed(declared: list[Rule], given_settings: FirewallSettings) -> None:
     text = rendering.rules(declared, given_settings, SSH_PORT)
@@ -65,7 +62,6 @@ def test_ssh_is_never_closed(declared: list[Rule], given_settings: FirewallSetti
         assert admitted(text, "tcp", SSH_PORT) != []
 
 
-@unhurried
 @given(RULES, SETTINGS)
 def test_each_port_is_for_its_sources_and_closed_to_others(
     declared: list[Rule], given_settings: FirewallSettings
@@ -85,7 +81,6 @@ def test_each_port_is_for_its_sources_and_closed_to_others(
         assert port in closed(text)[protocol]
 
 
-@unhurried
 @given(RULES, SETTINGS)
 def test_a_protocol_without_ports_is_for_its_sources(declared: list[Rule], given_settings: FirewallSettings) -> None:
     text = rendering.rules(declared, given_settings, SSH_PORT)
@@ -100,7 +95,6 @@ def test_a_protocol_without_ports_is_for_its_sources(declared: list[Rule], given
         assert collapsed(addresses) == collapsed([ipaddress.ip_network(each) for each in found if each])
 
 
-@unhurried
 @given(RULES, SETTINGS, RULES)
 def test_other_rules_have_another_fingerprint(
     declared: list[Rule], given_settings: FirewallSettings, others: list[Rule]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import ConfigurationError
@@ -19,7 +19,6 @@ from tests.unit.haproxy_load_balancer import strategies
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "haproxy"
 SOCKET: Final = "/run/haproxy/admin.sock"
-unhurried: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 
 # The HAProxy parts of the guides, with what HAProxy calls things today and with health checks where there were none.
 GUIDES: Final = {
@@ -91,7 +90,6 @@ def test_every_line_of_the_guide_is_in_effect(name: str) -> None:
         assert {each.words for each in section.directives} <= in_effect
 
 
-@unhurried
 @given(strategies.settings())
 def test_whatever_is_accepted_reads_back(data: dict[str, Any]) -> None:
     text = render(data)
@@ -131,7 +129,6 @@ def test_whatever_is_accepted_reads_back(data: dict[str, Any]) -> None:
         assert not peers
 
 
-@unhurried
 @given(st.text(min_size=1), st.sampled_from(["A", "B_2"]))
 def test_a_password_stands_quoted_in_the_environment_and_nowhere_else(password: str, variable: str) -> None:
     text = rendering.environment({variable: password}, fingerprint="0123456789abcdef")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from components.keepalived_vip import KeepalivedVipSettings, TrackScript, haproxy_ready, rendering
 from components.keepalived_vip.rendering import CONFIGURATION
@@ -19,7 +19,6 @@ from policies.rules import HostFiles, check_files
 from tests.unit.keepalived_vip.strategies import groups
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "keepalived"
-unhurried: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 
 
 def case(name: str) -> tuple[KeepalivedVipSettings, dict[str, Any]]:
@@ -70,7 +69,6 @@ def test_a_check_gives_up_before_it_runs_again() -> None:
     assert TrackScript(name="a", command=("/bin/true",), interval=2).limit == 2
 
 
-@unhurried
 @given(groups())
 def test_policies_read_back_what_is_written(data: dict[str, Any]) -> None:
     known = load(KeepalivedVipSettings, data, "vip")
