@@ -104,6 +104,8 @@ Interface = Annotated[str, AfterValidator(_interface)]
 Command = Annotated[Some[Annotated[str, AfterValidator(_word)]], AfterValidator(_command)]
 ScriptUser = Annotated[str, AfterValidator(_script_user)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
+VirtualAddress = Annotated[Vip, BeforeValidator(_vip)]
+RouterId = Annotated[int, Field(ge=1, le=255)]
 Seconds = Annotated[float, Field(ge=0.05, le=3600), AfterValidator(_milliseconds)]
 
 
@@ -170,16 +172,19 @@ class VrrpInstance(Settings):
         advert_interval: Seconds between adverts, 0.01 to 40.95 in steps of 0.01; default 0.1.
         lost_adverts: Adverts that have to be missing before the backup takes over, 2 to 100; default 6.
         track_scripts: Health checks of what serves behind the addresses.
+        follows_leader: Whether the checks ask for a leader, of which there is one: on every other host they fail all
+            the time, and `make verify` takes that for well. Default false.
     """
 
     name: Name
-    router_id: int = Field(ge=1, le=255)
-    addresses: Some[Annotated[Vip, BeforeValidator(_vip)]]
+    router_id: RouterId
+    addresses: Some[VirtualAddress]
     priorities: Mapping[str, Annotated[int, Field(ge=1, le=254)]] = {}
     preempt: bool = False
     advert_interval: Annotated[float, Field(ge=0.01, le=40.95), AfterValidator(_centiseconds)] = 0.1
     lost_adverts: int = Field(default=6, ge=2, le=100)
     track_scripts: tuple[TrackScript, ...] = ()
+    follows_leader: bool = False
 
 
 class NotifyHook(Settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,13 @@ from components.errors import ConfigurationError
 from components.firewall import Flow
 from components.host import Host, debian_host
 from components.inputs import combined
+from components.keepalived_vip import KeepalivedVipArgs
 from components.names import is_address
+from components.postgres_ha_pair import virtual_ip
 from components.postgres_ha_pair.parameters import taken
 from components.postgres_ha_pair.rendering import Group, Place
 from components.postgres_ha_pair.settings import PostgresHaSettings, WitnessSettings
-from components.settings import ServerNode
+from components.settings import InvalidConfigurationError, ServerNode, property_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,7 @@ class PostgresHaPairArgs:
 
         Raises:
             ConfigurationError: With the property path, the value and the fix.
+            InvalidConfigurationError: The same of everything that is wrong with the virtual IP.
         """
         for path, member in self._members():
             host = debian_host(self.hosts, member.host, self._path(f"{path}.host"))
@@ -52,6 +56,12 @@ class PostgresHaPairArgs:
         for name in self.settings.parameters:
             if name in own:
                 raise ConfigurationError(self._path("parameters"), name, "it is set already: use the setting it has")
+        if self.settings.virtual_ip:
+            given = {host: self.address(host) for host in self.data_hosts}
+            known = {host: ipaddress.ip_address(text) for host, text in given.items() if isinstance(text, str)}
+            if found := list(virtual_ip.problems(self.settings, self.settings.virtual_ip, known)):
+                lines = [f"{property_path(self.where, where).lstrip('.')}: {text}" for where, text in found]
+                raise InvalidConfigurationError(lines)
 
     def _members(self) -> Iterator[tuple[str, ServerNode | WitnessSettings]]:
         yield from ((f"nodes[{at}]", node) for at, node in enumerate(self.settings.nodes))
@@ -97,6 +107,15 @@ class PostgresHaPairArgs:
 
         return combined(known, *map(self.address, names))
 
+    @property
+    def virtual_ip(self) -> KeepalivedVipArgs | None:
+        """What moves the virtual IP, if there is one."""
+        settings = self.settings
+        if settings.virtual_ip is None:
+            return None
+        told = virtual_ip.keepalived(settings, settings.virtual_ip)
+        return KeepalivedVipArgs(settings=told, hosts=self.hosts, where=self._path("virtualIp"))
+
     def sources(self) -> pulumi.Input[list[str]]:
         """Return addresses and networks from which the two servers come."""
         known = map(self._sources, self.data_hosts)
@@ -126,4 +145,5 @@ class PostgresHaPairArgs:
                 Flow(port=settings.connections.port, sources=[*clients, *nodes], purpose=f"{settings.name}: TLS")
             )
             flows.append(Flow(port=settings.rest_port, sources=rest, purpose=f"{settings.name}: Patroni"))
+            flows += self.virtual_ip.flows(host) if self.virtual_ip else []
         return flows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -12,12 +13,13 @@ import pulumi
 from components.certificates import Certificate, CertificateArgs, Usage
 from components.host import Role
 from components.inputs import combined, secret
+from components.keepalived_vip import KeepalivedVip
 from components.names import bracketed
 from components.passwords import Passwords
 from components.postgres_ha_pair import rendering
 from components.postgres_ha_pair.arguments import PostgresHaPairArgs
 from components.postgres_ha_pair.member import Member, Shared
-from components.postgres_ha_pair.rendering import COMMAND, ETCD_LIBRARY
+from components.postgres_ha_pair.rendering import COMMAND, ETCD_LIBRARY, IS_LEADER
 from components.postgres_ha_pair.settings import PATRONI, DatabaseSettings, PostgresHaSettings, login
 
 # Who administers etcd is known by the name in its certificate.
@@ -28,11 +30,13 @@ class PostgresHaPair(pulumi.ComponentResource):
     """Two PostgreSQL servers, of which the standby takes over by itself, and a witness.
 
     Who leads is decided by Patroni, over an etcd of three members. Commits wait for the standby. Everything is TLS with
-    certificates of the authority; certificates and passwords change without a restart.
+    certificates of the authority; certificates and passwords change without a restart. A virtual IP follows the leader.
 
     Attributes:
         endpoints: `address:port` of both servers.
-        dsns: Connection URL by database, without password; it finds the primary by itself.
+        virtual_addresses: Virtual IPs that the leader holds.
+        dsns: Connection URL by database, without password: through the virtual IP, or else by both servers, of which it
+            finds the primary by itself.
         users: Role that an application logs in with now, by the role that owns its database.
         passwords: Passwords of these (secret), by the same.
         authority: Certificates that clients trust, in PEM.
@@ -43,13 +47,14 @@ class PostgresHaPair(pulumi.ComponentResource):
     """
 
     endpoints: pulumi.Output[list[str]]
+    virtual_addresses: list[str]
     dsns: pulumi.Output[dict[str, str]]
     users: dict[str, str]
     passwords: pulumi.Output[dict[str, str]]
     authority: pulumi.Output[str]
     client_certificate: pulumi.Output[str]
     client_key: pulumi.Output[str]
-    leader_check: str = f"{rendering.LIBRARY}/is-leader"
+    leader_check: str = IS_LEADER
 
     def __init__(self, name: str, args: PostgresHaPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = args.settings
@@ -75,14 +80,18 @@ class PostgresHaPair(pulumi.ComponentResource):
         self.roles: list[Role] = []
         etcd = self._etcd(name, args, members, shared)
         self._servers(name, nodes, etcd)
-        self._settle(name, nodes)
+        settled = self._settle(name, nodes)
+        if vip := args.virtual_ip:
+            KeepalivedVip(f"{name}-vip", replace(vip, after=settled), here)
 
         addresses = [args.address(host) for host in args.data_hosts]
-        self.endpoints = pulumi.Output.all(*addresses).apply(
-            lambda known: [f"{bracketed(each)}:{settings.connections.port}" for each in known]
-        )
+        self.endpoints = pulumi.Output.all(*addresses).apply(lambda known: _endpoints(settings, known))
+        self.virtual_addresses = [str(each) for each in settings.held_addresses]
         self.dsns = self.endpoints.apply(
-            lambda known: {each.name: _dsn(settings, each, known) for each in settings.databases}
+            lambda both: {
+                each.name: _dsn(settings, each, _endpoints(settings, self.virtual_addresses) or both)
+                for each in settings.databases
+            }
         )
         self.users = {user: _login(settings, user) for user in settings.users}
         self.passwords = pulumi.Output.all(**{user: shared.current[user] for user in settings.users})
@@ -90,6 +99,7 @@ class PostgresHaPair(pulumi.ComponentResource):
         self.client_certificate, self.client_key = shared.client.certificate, shared.client.private_key
         self.outputs = {
             "endpoints": self.endpoints,
+            "virtualAddresses": self.virtual_addresses,
             "dsns": self.dsns,
             "users": self.users,
             "passwords": self.passwords,
@@ -140,18 +150,19 @@ class PostgresHaPair(pulumi.ComponentResource):
             turn = self._turn([etcd, packages])
             self.roles.append(Role(f"{name}-{host.host_name}-postgres", host, node.spec(), turn))
 
-    def _settle(self, name: str, nodes: Sequence[Member]) -> None:
+    def _settle(self, name: str, nodes: Sequence[Member]) -> list[pulumi.Resource]:
         """Once every host had its turn the pair is brought together, wherever the leader is by then."""
         what = combined(_fingerprint, *(file.content for node in nodes for file in (*node.files, *node.etcd_files)))
-        for node, verb in zip(nodes, ("settle-all", "settle"), strict=True):
-            host = node.host
-            host.command(
+        return [
+            node.host.command(
                 f"{name}-settle",
-                host.as_root(f"{COMMAND} {verb}"),
-                stdin=host.with_sudo_password(combined("{}\n".format, what)),
+                node.host.as_root(f"{COMMAND} {verb}"),
+                stdin=node.host.with_sudo_password(combined("{}\n".format, what)),
                 parent=self,
                 depends_on=list(self.roles),
             )
+            for node, verb in zip(nodes, ("settle-all", "settle"), strict=True)
+        ]
 
 
 def _fingerprint(*texts: str) -> str:
@@ -163,7 +174,11 @@ def _login(settings: PostgresHaSettings, user: str) -> str:
     return login(user, generation)
 
 
+def _endpoints(settings: PostgresHaSettings, addresses: Sequence[str]) -> list[str]:
+    return [f"{bracketed(each)}:{settings.connections.port}" for each in addresses]
+
+
 def _dsn(settings: PostgresHaSettings, database: DatabaseSettings, endpoints: Sequence[str]) -> str:
-    """A URL with which libpq, and what is built on it, looks for the primary among both (libpq.sgml)."""
+    """A URL with which libpq, and what is built on it, looks for the primary among the endpoints (libpq.sgml)."""
     user, hosts = _login(settings, database.user), ",".join(endpoints)
     return f"postgresql://{user}@{hosts}/{database.name}?target_session_attrs=read-write&sslmode=verify-full"

@@ -21,9 +21,11 @@ from components.postgres_ha_pair.rendering import (
     CONFIGURATION,
     ETCD,
     ETCD_LIBRARY,
+    IS_LEADER,
     LIBRARY,
     RUN,
     SYSCTL,
+    VIRTUAL_IP_HERE,
     Group,
     Place,
 )
@@ -93,7 +95,7 @@ class Member:
         self.node = next((each for each in args.settings.nodes if each.host == host), None)
         dialled: list[pulumi.Input[str]] = [self.address]
         if self.node:
-            dialled += [*self.node.names, *map(str, self.settings.virtual_addresses), *self.settings.names]
+            dialled += [*self.node.names, *map(str, self.settings.leader_addresses), *self.settings.names]
         self.names = tuple(dict.fromkeys(dialled))
         self.certificate = Certificate(
             f"{name}-{host}",
@@ -206,7 +208,7 @@ class Member:
         yield File(path=COMMAND, content=rendering.script("pair.py"), mode=0o755)
         yield File(path=_FACTS, content=self._rendered(rendering.facts))
         is_leader = self._rendered(lambda settings, here, _: rendering.leader_check(settings, here))
-        yield File(path=f"{LIBRARY}/is-leader", content=is_leader, mode=0o755)
+        yield File(path=IS_LEADER, content=is_leader, mode=0o755)
         yield File(path=f"{LIBRARY}/accounts.sql", content=self._accounts(), mode=0o600, secret=True)
         yield File(path=f"{CONFIGURATION}/10-pair.yml", content=self._configuration())
         yield File(
@@ -222,7 +224,10 @@ class Member:
         yield File(path=f"{TLS}/etcd.crt", content=own)
         yield File(path=f"{TLS}/etcd.key", content=key, mode=0o600, owner="postgres", group="postgres", secret=True)
         yield File(path=f"{_DROP_INS}/sealed-data-tier.conf", content=rendering.unit(self.settings))
-        if self.settings.virtual_addresses:
+        if self.settings.virtual_ip:
+            here = self._rendered(lambda settings, here, _: rendering.virtual_ip_here(settings, here))
+            yield File(path=VIRTUAL_IP_HERE, content=here, mode=0o755)
+        if self.settings.leader_addresses:
             yield File(path=SYSCTL, content=rendering.sysctl(self.settings))
 
     def _configuration(self) -> pulumi.Input[str]:

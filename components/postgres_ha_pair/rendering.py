@@ -31,6 +31,8 @@ _SCRIPTS: Final = Path(__file__).parent / "templates"
 #: Directories and files on the hosts.
 CONFIGURATION: Final = "/etc/postgres-pair/patroni.d"
 LIBRARY: Final = "/usr/local/lib/postgres-pair"
+IS_LEADER: Final = f"{LIBRARY}/is-leader"
+VIRTUAL_IP_HERE: Final = f"{LIBRARY}/virtual-ip-here"
 COMMAND: Final = "/usr/local/sbin/postgres-pair"
 ETCD: Final = "/etc/etcd"
 ETCD_LIBRARY: Final = "/usr/local/lib/patroni-etcd"
@@ -136,7 +138,7 @@ def listened(settings: PostgresHaSettings, address: str) -> list[str]:
         address: Of the node.
     """
     loopback = "::1" if ":" in address else "127.0.0.1"
-    return [address, *map(str, settings.virtual_addresses), loopback]
+    return [address, *map(str, settings.leader_addresses), loopback]
 
 
 def configuration(settings: PostgresHaSettings, here: Place, group: Group, allowed: Sequence[str]) -> str:
@@ -234,7 +236,7 @@ def facts(settings: PostgresHaSettings, here: Place, group: Group) -> str:
         "etcdTls": f"{ETCD}/tls",
         "port": settings.connections.port,
         "restPort": settings.rest_port,
-        "virtualAddresses": [str(each) for each in settings.virtual_addresses],
+        "virtualAddresses": [str(each) for each in settings.held_addresses],
         "version": settings.version,
         "data": settings.data,
         "binaries": binaries(settings),
@@ -261,6 +263,19 @@ def leader_check(settings: PostgresHaSettings, here: Place) -> str:
     """
     url = f"https://{bracketed(here.address)}:{settings.rest_port}/primary"
     return _TEMPLATES.render("is-leader.sh.j2", {"url": url, "tls": TLS})
+
+
+def virtual_ip_here(settings: PostgresHaSettings, here: Place) -> str:
+    """Render virtual-ip-here, by which the virtual IP leaves with the leader, but not because Patroni restarts.
+
+    Args:
+        settings: The pair.
+        here: This node.
+    """
+    url = f"https://{bracketed(here.address)}:{settings.rest_port}/primary"
+    # Half of the lock's time: whoever is silent for longer may have lost it.
+    values = {"url": url, "tls": TLS, "patience": settings.failover.ttl // 2}
+    return _TEMPLATES.render("virtual-ip-here.sh.j2", values)
 
 
 def unit(settings: PostgresHaSettings) -> str:

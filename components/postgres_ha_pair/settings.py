@@ -12,6 +12,13 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from components.certificates import CertificateSettings
 from components.firewall.settings import Network
+from components.keepalived_vip.settings import (
+    FailoverMail,
+    Interface,
+    NotifyHook,
+    RouterId,
+    VirtualAddress,
+)
 from components.passwords import PasswordSettings
 from components.settings import DirectoryPath, HostName, Port, Problem, ServerNode, Settings, Some, refuse
 
@@ -258,6 +265,26 @@ class EtcdSettings(Settings):
     data_directory: DirectoryPath = "/var/lib/patroni-etcd"
 
 
+class VirtualIpSettings(Settings):
+    """Addresses that the leader holds, and nobody else (KeepalivedVip).
+
+    Both servers listen on them all the time (net.ipv4.ip_nonlocal_bind), and they go into both certificates.
+
+    Attributes:
+        addresses: IPv4 and IPv6 addresses, each with the prefix length of the network that it belongs to.
+        interface: Network interface of both nodes that gets them, for example `eth0`.
+        router_id: 1 to 255, unlike that of every other virtual router on the segment; default 51.
+        hook: A command that is told of every change; default none. It cannot decide who leads.
+        mail: Mail on every change; default none.
+    """
+
+    addresses: Some[VirtualAddress]
+    interface: Interface
+    router_id: RouterId = 51
+    hook: NotifyHook | None = None
+    mail: FailoverMail | None = None
+
+
 class PostgresHaSettings(Settings):
     """Two PostgreSQL servers under Patroni, and a witness.
 
@@ -269,8 +296,9 @@ class PostgresHaSettings(Settings):
         databases: Databases of applications, with their owners and application servers.
         names: DNS names and addresses that lead to whoever is the primary, such as a virtual IP's; they go into both
             certificates.
-        virtual_addresses: Addresses that a node has only while it is the primary. Both servers listen on them all the
-            time (net.ipv4.ip_nonlocal_bind), and they go into both certificates.
+        virtual_ip: Addresses that the leader holds; default none.
+        virtual_addresses: The same for addresses that something else moves, such as a cloud: both servers listen on
+            them all the time, and they go into both certificates.
         connections: Port and limits.
         memory: Memory; sized from the host by default.
         wal: The write-ahead log.
@@ -295,6 +323,7 @@ class PostgresHaSettings(Settings):
     version: int = Field(default=17, ge=15, le=18)
     databases: tuple[DatabaseSettings, ...] = ()
     names: tuple[HostName, ...] = ()
+    virtual_ip: VirtualIpSettings | None = None
     virtual_addresses: tuple[IPv4Address | IPv6Address, ...] = ()
     connections: ConnectionSettings = ConnectionSettings()
     memory: MemorySettings = MemorySettings()
@@ -317,6 +346,16 @@ class PostgresHaSettings(Settings):
     def data(self) -> str:
         """`data_directory` with its default."""
         return self.data_directory or f"/var/lib/postgresql/{self.version}/{self.name}"
+
+    @property
+    def held_addresses(self) -> tuple[IPv4Address | IPv6Address, ...]:
+        """Addresses of `virtual_ip`."""
+        return tuple(vip.ip for vip in self.virtual_ip.addresses) if self.virtual_ip else ()
+
+    @property
+    def leader_addresses(self) -> tuple[IPv4Address | IPv6Address, ...]:
+        """Addresses that a node has only while it leads, whoever moves them."""
+        return tuple(dict.fromkeys((*self.held_addresses, *self.virtual_addresses)))
 
     @property
     def common_name(self) -> str:

@@ -385,10 +385,20 @@ class Pair:
             raise Trouble(f"the standby does not follow yet: {shown}")
         return members
 
+    def misplaced(self, role: str) -> Iterator[str]:
+        """Yield addresses that are not where the leader is, as far as this node can tell."""
+        for address in self.virtual_addresses:
+            shown = subprocess.run(["ip", "-o", "address", "show", "to", address], capture_output=True, check=False)
+            if shown.stdout and role != "primary":
+                yield f"holds {address}, and does not lead: clients find a server that refuses their writes"
+            elif not shown.stdout and role == "primary":
+                yield f"leads, and does not hold {address}: clients do not find it"
+
     def findings(self) -> Iterator[str]:
         """Yield how this node is, for whoever verifies."""
         try:
             role = self.serves()
+            yield from (f"- {each}" for each in self.misplaced(role))
             self.healthy()
             members = self.whole()
         except Trouble as trouble:

@@ -27,24 +27,16 @@ def confirms_again(pair: Stack) -> None:
     wait_for(lambda: pair.rows() > before + 5, _TAKE_OVER_S)
 
 
-def postmaster(pair: Stack, host: str) -> str:
-    return pair.host(host).run("head -n 1 /var/lib/postgresql/17/ccc/postmaster.pid").stdout.strip()
-
-
-def timeline(pair: Stack) -> int:
-    return max(int(each["TL"]) for each in pair.members())
-
-
 def test_the_standby_takes_over_from_a_killed_server(pair: Stack) -> None:
-    former, before = pair.leader(), timeline(pair)
+    former, before = pair.leader(), pair.timeline()
     with pair.writing() as written:
-        pair.host(former).run(["kill", "-KILL", postmaster(pair, former)])
+        pair.host(former).run(["kill", "-KILL", pair.postmaster(former)])
         wait_for(lambda: pair.leads(pair.other(former)), _TAKE_OVER_S)
         confirms_again(pair)
     # The former primary comes back as the standby by itself.
     pair.wait_until_whole()
     assert pair.leader() != former
-    assert timeline(pair) > before
+    assert pair.timeline() > before
     assert not pair.leads(former)
     nothing_lost(pair, written)
     assert pair.project.up().unchanged
@@ -96,7 +88,7 @@ def test_a_paused_pair_stays_paused(pair: Stack) -> None:
     try:
         pair.up({**PAIR, "parameters": {"log_min_duration_statement": "2s"}})
         assert "automatic failover is off" in pair.pair(former, "status").stdout
-        pair.host(former).run(["kill", "-KILL", postmaster(pair, former)])
+        pair.host(former).run(["kill", "-KILL", pair.postmaster(former)])
         time.sleep(5)
         assert not pair.leads(pair.other(former))
     finally:
@@ -104,32 +96,17 @@ def test_a_paused_pair_stays_paused(pair: Stack) -> None:
     pair.wait_until_whole()
 
 
-def etcd(pair: Stack, *words: str) -> str:
-    tls = "/etc/etcd/tls"
-    urls = ",".join(f"https://{address}:2379" for address in ADDRESSES.values())
-    given = ["--cacert", f"{tls}/root.crt", "--cert", f"{tls}/administrator.crt", "--key", f"{tls}/administrator.key"]
-    return pair.host("witness").run(["etcdctl", "--endpoints", urls, *given, *words]).stdout
-
-
-def lead_etcd(pair: Stack, host: str) -> None:
-    """Let this host have etcd's leader."""
-    ids = {line.split(", ")[2]: line.split(", ")[0] for line in etcd(pair, "member", "list").splitlines()}
-    leader = next(line.split(", ") for line in etcd(pair, "endpoint", "status").splitlines() if ", true, " in line)
-    if leader[1] != ids[host]:
-        etcd(pair, "move-leader", ids[host])
-
-
 def test_a_lost_standby_never_takes_the_primary_along(pair: Stack) -> None:
-    leader, before = pair.leader(), timeline(pair)
-    lead_etcd(pair, pair.other(leader))
+    leader, before = pair.leader(), pair.timeline()
+    pair.lead_etcd(pair.other(leader))
     with pair.writing() as written:
         pair.host(pair.other(leader)).kill()
         confirms_again(pair)
         assert pair.leads(leader)
-        assert timeline(pair) == before
+        assert pair.timeline() == before
         pair.host(pair.other(leader)).start()
         pair.wait_until_whole()
-    assert (pair.leader(), timeline(pair)) == (leader, before)
+    assert (pair.leader(), pair.timeline()) == (leader, before)
     nothing_lost(pair, written)
 
 

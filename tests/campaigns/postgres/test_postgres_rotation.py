@@ -26,7 +26,7 @@ def started(pair: Stack) -> dict[str, str]:
 
 def served(pair: Stack, host: str) -> str:
     ask = f"openssl s_client -starttls postgres -connect {ADDRESSES[host]}:5432 -CAfile {CLIENT}/root.crt"
-    return pair.host("witness").run(f"{ask} </dev/null 2>/dev/null | openssl x509 -noout -serial").stdout
+    return pair.application.run(f"{ask} </dev/null 2>/dev/null | openssl x509 -noout -serial").stdout
 
 
 @contextmanager

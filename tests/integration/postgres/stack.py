@@ -1,4 +1,4 @@
-"""The stack that tests of a pair break and change: a lab of its own, whose witness is the application too."""
+"""The stack that tests of a pair break and change: a lab of its own, with an application server."""
 
 from __future__ import annotations
 
@@ -21,26 +21,30 @@ from tests.integration.support import Outcome, Project, wait_for
 PREFIX: Final = "sdt-pg"
 HOSTS: Final = ("db1", "db2", "witness")
 NODES: Final = ("db1", "db2")
+APPLICATION: Final = "app"
 LAB: Final = {
     "prefix": PREFIX,
-    "hosts": list(HOSTS),
+    "hosts": [*HOSTS, APPLICATION],
     "subnet": "10.203.61.0/24",
     "subnet6": "fd5d:7a1e:203:61::/64",
     "cache": None,
 }
 ADDRESSES: Final = {host: f"10.203.61.{11 + at}" for at, host in enumerate(HOSTS)}
+APPLICATION_ADDRESS: Final = "10.203.61.14"
+VIP: Final = "10.203.61.100"
 DATABASE: Final = "lunadirectordb"
 USER: Final = "lunadirector"
 PAIR: Final[dict[str, Any]] = {
     "name": "ccc",
     "nodes": [{"host": "db1", "names": ["db1"]}, {"host": "db2", "names": ["db2"]}],
     "witness": {"host": "witness"},
-    "databases": [{"name": DATABASE, "user": USER, "clients": [f"{ADDRESSES['witness']}/32"]}],
-    "names": ["10.203.61.100", "db.example.com"],
+    "databases": [{"name": DATABASE, "user": USER, "clients": [f"{APPLICATION_ADDRESS}/32"]}],
+    "virtualIp": {"addresses": [f"{VIP}/24"], "interface": "eth0"},
+    "names": ["db.example.com"],
     "memory": {"sharedBuffers": "128MB"},
     "settleSeconds": 120,
 }
-#: Where an application has its files, on the witness.
+#: Where an application has its files.
 CLIENT: Final = "/root/client"
 _PROGRAM: Final = Path(__file__).with_name("program.py")
 _WRITER: Final = Path(__file__).with_name("writer.py")
@@ -53,25 +57,33 @@ class Written:
     """What an application did, and felt.
 
     Attributes:
-        confirmed: Writes whose commit was confirmed, by kind of connection, with their time.
+        confirmed: Writes whose commit was confirmed, by kind of connection: time, number, and timeline.
         attempted: Writes that were tried.
         errors: What went wrong, with its time.
     """
 
-    confirmed: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+    confirmed: dict[str, list[tuple[float, int, int]]] = field(default_factory=dict)
     attempted: list[int] = field(default_factory=list)
     errors: list[tuple[float, str]] = field(default_factory=list)
 
     @property
     def numbers(self) -> set[int]:
         """All that was confirmed."""
-        return {number for known in self.confirmed.values() for _, number in known}
+        return {number for known in self.confirmed.values() for _, number, _ in known}
 
     @property
     def longest_gap(self) -> float:
-        """Longest time (s) between two confirmed writes of the lasting connection."""
-        times = [at for at, _ in self.confirmed["lasting"]]
+        """Longest time (s) in which no write was confirmed."""
+        times = sorted(at for known in self.confirmed.values() for at, _, _ in known)
         return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
+
+    @property
+    def change(self) -> float | None:
+        """Time (s) from the last write on the first timeline to the first on the next; None if there is one only."""
+        writes = [(timeline, at) for known in self.confirmed.values() for at, _, timeline in known]
+        first = min(timeline for timeline, _ in writes)
+        later = [at for timeline, at in writes if timeline > first]
+        return min(later) - max(at for timeline, at in writes if timeline == first) if later else None
 
 
 class Stack:
@@ -95,15 +107,23 @@ class Stack:
         self.lab, self.default, self.firewall = lab, default, False
         known = load(LabSettings, lab, "lab")
         self.addresses = {host: known.address(host) for host in known.hosts}
-        self.project = Project.create(directory, _PROGRAM.read_text(), {"lab": lab}, lab=lab["prefix"])
+        program, config = _PROGRAM.read_text(), {"lab": lab}
+        # By the name of this repository, as verification reads it.
+        self.project = Project.create(directory, program, config, lab=lab["prefix"], name="sealed-data-tier")
         self.project.up()
         # The packages' own clients, as an application server has them.
         install = "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends"
-        self.host("witness").run(f"{install} postgresql-client python3-psycopg2", timeout=300)
+        packages = "postgresql-client python3-psycopg2 curl etcd-client"
+        self.application.run(f"{install} {packages}", timeout=300)
 
     def host(self, name: str) -> LabHost:
         """One of its hosts."""
         return LabHost(name, self.lab["prefix"])
+
+    @property
+    def application(self) -> LabHost:
+        """The application server; where a lab has none, the witness."""
+        return self.host(APPLICATION if APPLICATION in self.lab["hosts"] else "witness")
 
     def up(self, config: Mapping[str, Any] | None, *, check: bool = True) -> Outcome:
         """Bring the pair to this configuration; None removes it."""
@@ -133,7 +153,7 @@ class Stack:
             "connection": f"{out['dsns'][DATABASE]}\n{out['passwords'][USER]}\n",
             "password": out["passwords"][USER],
         }
-        client = self.host("witness")
+        client = self.application
         client.run(["install", "-d", "-m", "0700", CLIENT])
         for name, text in files.items():
             client.run(f"umask 077; cat > {CLIENT}/.{name} && mv {CLIENT}/.{name} {CLIENT}/{name}", stdin=text)
@@ -172,8 +192,44 @@ class Stack:
         return roles == [("Leader", "running"), ("Sync Standby", "streaming")]
 
     def wait_until_whole(self) -> None:
-        """Wait for that."""
-        wait_for(self.whole, _SETTLE_S)
+        """Wait for that, and for the virtual IP to be where the leader is."""
+        wait_for(lambda: self.whole() and self.followed(), _SETTLE_S)
+
+    def holders(self) -> list[str]:
+        """Nodes that hold the virtual IP."""
+        held = f"ip -o address show to {VIP}"
+        return [host for host in NODES if self.host(host).run(held, check=False).stdout]
+
+    def followed(self) -> bool:
+        """Whether the virtual IP, if there is one, is where the leader is, and nowhere else."""
+        if "virtualIp" not in (self.configured or self.default):
+            return True
+        leaders = [each["Member"] for each in self.members() if each["Role"] == "Leader"]
+        return bool(leaders) and self.holders() == leaders
+
+    def etcd(self, *words: str) -> str:
+        """Administer etcd, from the witness."""
+        tls = "/etc/etcd/tls"
+        urls = ",".join(f"https://{self.addresses[host]}:2379" for host in HOSTS)
+        given = ["--cacert", f"{tls}/root.crt", "--cert", f"{tls}/administrator.crt"]
+        command = ["etcdctl", "--endpoints", urls, *given, "--key", f"{tls}/administrator.key", *words]
+        return self.host("witness").run(command).stdout
+
+    def lead_etcd(self, host: str) -> None:
+        """Let this host have etcd's leader."""
+        ids = {line.split(", ")[2]: line.split(", ")[0] for line in self.etcd("member", "list").splitlines()}
+        states = [line.split(", ") for line in self.etcd("endpoint", "status").splitlines()]
+        # Endpoint, ID, version, size, whether it leads.
+        if next(state[1] for state in states if state[4] == "true") != ids[host]:
+            self.etcd("move-leader", ids[host])
+
+    def postmaster(self, host: str) -> str:
+        """The process id of a node's server."""
+        return self.host(host).run("head -n 1 /var/lib/postgresql/17/ccc/postmaster.pid").stdout.strip()
+
+    def timeline(self) -> int:
+        """The timeline of the leader."""
+        return max(int(each["TL"]) for each in self.members())
 
     def postgres(self, host: str, sql: str, *, database: str = "postgres", check: bool = True) -> CompletedProcess[str]:
         """Run SQL on a node as its superuser, through the local socket."""
@@ -181,10 +237,10 @@ class Stack:
         return self.host(host).run(command, check=check)
 
     def story(self) -> str:
-        """What Patroni did lately on both nodes, without its regular rounds: for failures that nobody can see again."""
+        """What Patroni and etcd did lately, without their regular rounds: for failures that nobody can see again."""
         quiet = "no action|Lock owner|probing_status|File |HTTP"
         command = f"journalctl -u patroni -u etcd -o short-precise --since -5min --no-pager | grep -vE '{quiet}'"
-        return "\n".join(f"{host}: {self.host(host).run(command).stdout[-6000:]}" for host in NODES)
+        return "\n".join(f"{host}: {self.host(host).run(command, check=False).stdout[-6000:]}" for host in HOSTS)
 
     # --- the application -----------------------------------------------------------------------------------------
 
@@ -192,26 +248,29 @@ class Stack:
         """Run SQL as the application, from its host."""
         given = f"{conninfo} sslrootcert={root} dbname={DATABASE} user={self.outputs['users'][USER]} connect_timeout=5"
         script = f"PGPASSWORD=$(cat {CLIENT}/password) exec psql -XAtq {shlex.quote(given)} -c {shlex.quote(sql)}"
-        return self.host("witness").run(script, check=False)
+        return self.application.run(script, check=False)
 
     @contextmanager
     def writing(self) -> Iterator[Written]:
         """Write beside what happens in the block."""
-        client, written = self.host("witness"), Written()
+        client, written = self.application, Written()
         client.run(f"cat > {CLIENT}/writer.py", stdin=_WRITER.read_text())
-        client.run(["rm", "-f", f"{CLIENT}/stop"])
+        client.run(["rm", "-f", f"{CLIENT}/stop", f"{CLIENT}/begun"])
         command = ["docker", "exec", client.container, "python3", f"{CLIENT}/writer.py", CLIENT]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
-                wait_for(lambda: self.rows() > 5 or process.poll() is not None)
+                wait_for(lambda: self._has_begun() or process.poll() is not None)
                 yield written
             finally:
                 client.run(["touch", f"{CLIENT}/stop"])
                 told, _ = process.communicate(timeout=_WRITER_ENDS_S)
         for kind, seen in json.loads(told).items():
-            written.confirmed[kind] = [(at, number) for at, number in seen["confirmed"]]
+            written.confirmed[kind] = [(at, number, timeline) for at, number, timeline in seen["confirmed"]]
             written.attempted += seen["attempted"]
             written.errors += [(at, text) for at, text in seen["errors"]]
+
+    def _has_begun(self) -> bool:
+        return self.application.run(["test", "-e", f"{CLIENT}/begun"], check=False).returncode == 0 and self.rows() > 5
 
     def rows(self) -> int:
         """How many writes there are."""

@@ -16,9 +16,9 @@ LAB: Final = {
     "subnet6": "fd5d:7a1e:203:62::/64",
     "cache": None,
 }
-#: The application is on the witness.
+#: The application is on the witness, and finds the primary by itself.
 PLAIN: Final[dict[str, Any]] = {
-    **PAIR,
+    **{key: value for key, value in PAIR.items() if key != "virtualIp"},
     "databases": [{"name": DATABASE, "user": USER, "clients": ["10.203.62.13/32", "fd5d:7a1e:203:62::d/128"]}],
     "names": ["db.example.com"],
     "settleSeconds": 300,

@@ -13,7 +13,7 @@ from components.certificates import CertificateAuthority
 from components.errors import ConfigurationError
 from components.host import Family
 from components.postgres_ha_pair import PostgresHaPair, PostgresHaPairArgs, PostgresHaSettings
-from components.settings import load
+from components.settings import InvalidConfigurationError, load
 from tests.unit.ssh_tunnel_host.registered import PRIVATE_KEY, Registered, host, register, revealed
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "postgres"
@@ -48,6 +48,8 @@ def test_types_and_names_stay() -> None:
         **dict.fromkeys(("ccc-administrator", "ccc-patroni", "ccc-client"), certificate),
         **dict.fromkeys(("ccc-db1", "ccc-db2", "ccc-lb1"), certificate),
         **dict.fromkeys(("ccc-lb1-etcd", "ccc-db2-etcd", "ccc-db1-etcd"), role),
+        "ccc-vip": "sealed-data-tier:keepalived_vip:KeepalivedVip",
+        **dict.fromkeys(("ccc-vip-db1-keepalived", "ccc-vip-db2-keepalived"), role),
         **dict.fromkeys(("ccc-db1-packages", "ccc-db2-packages", "ccc-db1-postgres", "ccc-db2-postgres"), role),
     }
     assert {"db1-ccc-etcd-access", "db1-ccc-settle", "db2-ccc-settle"} <= set(found)
@@ -104,11 +106,12 @@ def test_flows_are_for_who_needs_them() -> None:
     def program() -> None:
         args = arguments(golden("ccc"))
         for name in args.members:
-            flows[name] = {flow.port: list(flow.sources) for flow in args.flows(name)}
+            flows[name] = {flow.port or flow.protocol.value: list(flow.sources) for flow in args.flows(name)}
 
     register(program)
     assert set(flows["lb1"]) == {2379, 2380}
-    assert set(flows["db1"]) == {2379, 2380, 5432, 8008}
+    assert set(flows["db1"]) == {2379, 2380, 5432, 8008, "vrrp"}
+    assert flows["db1"]["vrrp"] == ["192.0.2.12"]
     assert flows["db1"][5432] == ["192.0.2.21", "192.0.2.22", "198.51.100.0/24", "2001:db8:5::/64", ["192.0.2.12"]]
     assert flows["db1"][8008] == ["192.0.2.31", ["192.0.2.12"]]
 
@@ -124,6 +127,65 @@ def test_an_address_of_the_pairs_own_is_let_in() -> None:
 
     register(program)
     assert flows[5432] == ["192.0.2.21", ["192.0.2.12", "2001:db8::12"]]
+
+
+VIP: Final = {"addresses": ["192.0.2.10/24"], "interface": "eth0"}
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (
+            {"virtualIp": {**VIP, "addresses": ["198.51.100.10/24"]}},
+            "virtualIp.addresses[0]: '198.51.100.10/24' is not in the network of 192.0.2.11, 192.0.2.12",
+        ),
+        (
+            {"virtualIp": {**VIP, "addresses": ["192.0.2.12/24"]}},
+            "nodes[1].address: '192.0.2.12' is a virtual IP of 'postgres': give the host's own address",
+        ),
+        (
+            {"virtualIp": {**VIP, "addresses": ["192.0.2.10/24", "192.0.2.10/24"]}},
+            "virtualIp.addresses[1]: '192.0.2.10' is an address of instance 'postgres' already: remove one",
+        ),
+        (
+            {"virtualIp": VIP, "virtualAddresses": ["192.0.2.10"]},
+            "virtualAddresses: '192.0.2.10' is moved by virtualIp: remove it here",
+        ),
+    ],
+)
+def test_a_virtual_ip_that_cannot_work_is_refused(data: dict[str, Any], problem: str) -> None:
+    def program() -> None:
+        with pytest.raises(InvalidConfigurationError) as refused:
+            arguments(golden("version-16", **data))
+        assert [each for each in refused.value.problems if each.startswith(problem)], refused.value.problems
+
+    register(program)
+
+
+def test_the_virtual_ip_comes_when_somebody_leads() -> None:
+    found = registered("ccc")
+    assert found["ccc-vip"].inputs["settings"]["instances"][0]["followsLeader"] is True
+    assert (
+        "/usr/local/lib/postgres-pair/virtual-ip-here"
+        in found["ccc-vip-db1-keepalived"].inputs["files"]["/etc/keepalived/keepalived.conf"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ccc", "@192.0.2.10:5432/lunadirectordb?"),
+        ("version-16", "@192.0.2.11:5432,192.0.2.12:5432/orders?"),
+    ],
+)
+def test_dsns_lead_to_the_primary(name: str, said: str) -> None:
+    dsns: list[dict[str, str]] = []
+
+    def program() -> None:
+        PostgresHaPair("ccc", arguments(golden(name))).dsns.apply(dsns.append)
+
+    register(program)
+    assert said in next(iter(dsns[0].values()))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +17,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.keepalived_vip.rendering import configuration
 from components.names import is_address
-from components.postgres_ha_pair import rendering
+from components.postgres_ha_pair import rendering, virtual_ip
 from components.postgres_ha_pair.parameters import parameters
 from components.postgres_ha_pair.rendering import Group, Place
 from components.postgres_ha_pair.scram import verifier
@@ -56,6 +58,19 @@ def rendered(settings: PostgresHaSettings) -> dict[str, str]:
         "etcd.env": rendering.etcd_environment(settings, here),
         "member.env": rendering.etcd_facts(settings, here, everybody),
         "etcd.service": rendering.etcd_unit(settings),
+        **moved(settings, everybody),
+    }
+
+
+def moved(settings: PostgresHaSettings, everybody: Group) -> dict[str, str]:
+    """What keepalived is told, where the pair has a virtual IP."""
+    if settings.virtual_ip is None:
+        return {}
+    addresses = {node.name: ip_address(node.address) for node in everybody.nodes}
+    told = virtual_ip.keepalived(settings, settings.virtual_ip)
+    return {
+        "virtual-ip-here": rendering.virtual_ip_here(settings, everybody.nodes[0]),
+        "keepalived.conf": configuration(told, everybody.nodes[0].name, addresses),
     }
 
 

@@ -70,6 +70,14 @@ def problems(data: dict[str, Any]) -> list[str]:
         (varied(PAIR, "parameters", {"Work Mem": 1}), "postgres.parameters.Work Mem.[key]: 'Work Mem' is no parameter"),
         (varied(PAIR, "replication.mode", "async"), "postgres.replication.mode ('async')"),
         (varied(PAIR, "dataDirectory", "data"), "postgres.dataDirectory: 'data' is no directory"),
+        (
+            varied(PAIR, "virtualIp", {"addresses": ["192.0.2.10"], "interface": "eth0"}),
+            "postgres.virtualIp.addresses[0]: '192.0.2.10' has no prefix length: write it as `ip address` does",
+        ),
+        (
+            varied(PAIR, "virtualIp", {"addresses": ["192.0.2.10/24"]}),
+            "postgres.virtualIp.interface: is missing: set it",
+        ),
         (varied(PAIR, "slots", 3), "postgres.slots: nobody reads this key: use one of adopt, "),
     ],
 )

@@ -10,7 +10,7 @@ ExecStart=/usr/sbin/keepalived --dont-fork --vrrp --dont-respawn $DAEMON_ARGS
 ExecStartPre=/usr/local/lib/keepalived-vip/vip prepare local
 ExecStopPost=/usr/local/lib/keepalived-vip/vip release
 Restart=always
-RestartSec=500ms
+RestartSec=200ms
 RuntimeDirectory=keepalived
 # keepalived writes its state there, always under the same name.
 PrivateTmp=yes
