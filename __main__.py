@@ -19,7 +19,7 @@ from components.host import Host, HostArgs, HostSettings
 from components.postgres_ha_pair import PostgresHaPair, PostgresHaPairArgs, PostgresHaSettings
 from components.redis_tls_cluster import RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
 from components.settings import InvalidConfigurationError, Problems, load
-from lab.hosts import Lab, LabArgs, LabEndpoint
+from lab.hosts import Lab, LabArgs
 from lab.settings import LabSettings
 
 _PROJECT: Final = "sealed-data-tier"
@@ -33,17 +33,6 @@ def _refuse_unknown_sections() -> None:
     if unknown := sorted({section for _, _, section in given} - set(_SECTIONS)):
         known = ", ".join(_SECTIONS)
         raise InvalidConfigurationError([f"{name}: nobody reads this key: use one of {known}" for name in unknown])
-
-
-def _lab_host(endpoint: LabEndpoint) -> HostArgs:
-    return HostArgs(
-        address=endpoint.address,
-        user=endpoint.user,
-        host_key=endpoint.host_key,
-        port=endpoint.port,
-        private_key=endpoint.private_key,
-        incarnation=endpoint.container_id,
-    )
 
 
 def _declared_hosts(config: pulumi.Config) -> Mapping[str, HostSettings]:
@@ -154,7 +143,7 @@ def main() -> None:
     cache_password: pulumi.Output[str] | None = None
     if lab_settings is not None:
         lab = Lab("lab", LabArgs(settings=lab_settings))
-        arguments |= {name: _lab_host(endpoint) for name, endpoint in lab.endpoints.items()}
+        arguments |= {name: endpoint.arguments for name, endpoint in lab.endpoints.items()}
         cache_password = lab.cache_password
     hosts = {name: Host(name, args) for name, args in arguments.items()}
     pulumi.export("hosts", {name: host.address for name, host in hosts.items()})

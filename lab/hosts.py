@@ -16,6 +16,7 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_tls as tls
 
+from components.host import HostArgs
 from components.passwords import derived
 from lab import cache_service, host_image
 from lab.cluster import gate as cluster_gate
@@ -82,6 +83,18 @@ class LabEndpoint:
     private_key: pulumi.Output[str]
     host_key: pulumi.Output[str]
     container_id: pulumi.Output[str]
+
+    @property
+    def arguments(self) -> HostArgs:
+        """What a stack says of the host."""
+        return HostArgs(
+            address=self.address,
+            user=self.user,
+            host_key=self.host_key,
+            port=self.port,
+            private_key=self.private_key,
+            incarnation=self.container_id,
+        )
 
 
 class Lab(pulumi.ComponentResource):

@@ -2,7 +2,7 @@
 
 import pulumi
 
-from components import CertificateAuthority, Host, HostArgs, RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
+from components import CertificateAuthority, Host, RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
 from components.settings import load
 from lab.hosts import Lab, LabArgs
 from lab.settings import LabSettings
@@ -13,16 +13,7 @@ pulumi.export("privateKey", lab.endpoints["server"].private_key)
 pulumi.export("hostKey", lab.endpoints["server"].host_key)
 if (data := config.get_object("redis")) is not None:
     endpoint = lab.endpoints["server"]
-    server = Host(
-        "server",
-        HostArgs(
-            address=endpoint.address,
-            user=endpoint.user,
-            host_key=endpoint.host_key,
-            private_key=endpoint.private_key,
-            incarnation=endpoint.container_id,
-        ),
-    )
+    server = Host("server", endpoint.arguments)
     settings = load(RedisTlsSettings, data, "redis")
     authority = CertificateAuthority("root")
     args = RedisTlsClusterArgs(settings=settings, hosts={"server": server}, authority=authority)

@@ -15,7 +15,6 @@ from components import (
     HaproxyLoadBalancerArgs,
     HaproxySettings,
     Host,
-    HostArgs,
     RedisTlsCluster,
     RedisTlsClusterArgs,
     RedisTlsSettings,
@@ -29,19 +28,7 @@ from lab.settings import LabSettings
 config = pulumi.Config()
 lab_settings = load(LabSettings, config.require_object("lab"), "lab")
 lab = Lab("lab", LabArgs(settings=lab_settings))
-hosts = {
-    name: Host(
-        name,
-        HostArgs(
-            address=endpoint.address,
-            user=endpoint.user,
-            host_key=endpoint.host_key,
-            private_key=endpoint.private_key,
-            incarnation=endpoint.container_id,
-        ),
-    )
-    for name, endpoint in lab.endpoints.items()
-}
+hosts = {name: Host(name, endpoint.arguments) for name, endpoint in lab.endpoints.items()}
 authority, stranger = CertificateAuthority("root"), CertificateAuthority("stranger")
 if (data := config.get_object("redis")) is not None:
     group = RedisTlsClusterArgs(settings=load(RedisTlsSettings, data, "redis"), hosts=hosts, authority=authority)

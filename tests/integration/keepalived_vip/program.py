@@ -17,7 +17,6 @@ from components import (
     HaproxyLoadBalancerArgs,
     HaproxySettings,
     Host,
-    HostArgs,
     KeepalivedVip,
     KeepalivedVipArgs,
     KeepalivedVipSettings,
@@ -32,16 +31,7 @@ config = pulumi.Config()
 lab_settings = load(LabSettings, config.require_object("lab"), "lab")
 lab = Lab("lab", LabArgs(settings=lab_settings))
 hosts = {
-    name: Host(
-        name,
-        HostArgs(
-            address=endpoint.address,
-            user=endpoint.user,
-            host_key=endpoint.host_key,
-            private_key=endpoint.private_key,
-            incarnation=endpoint.container_id,
-        ),
-    )
+    name: Host(name, endpoint.arguments)
     for name, endpoint in lab.endpoints.items()
     if name != "outsider" and config.get_bool("hosts") is not False
 }

@@ -12,7 +12,6 @@ from components import (
     FirewallArgs,
     FirewallSettings,
     Host,
-    HostArgs,
     PostgresHaPair,
     PostgresHaPairArgs,
     PostgresHaSettings,
@@ -28,19 +27,7 @@ authority = CertificateAuthority(
     CertificateAuthorityArgs(settings=load(AuthoritySettings, config.get_object("authority") or {}, "authority")),
 )
 if (data := config.get_object("postgres")) is not None:
-    hosts = {
-        name: Host(
-            name,
-            HostArgs(
-                address=endpoint.address,
-                user=endpoint.user,
-                host_key=endpoint.host_key,
-                private_key=endpoint.private_key,
-                incarnation=endpoint.container_id,
-            ),
-        )
-        for name, endpoint in lab.endpoints.items()
-    }
+    hosts = {name: Host(name, endpoint.arguments) for name, endpoint in lab.endpoints.items()}
     settings = load(PostgresHaSettings, data, "postgres")
     args = PostgresHaPairArgs(settings=settings, hosts=hosts, authority=authority)
     walls = [

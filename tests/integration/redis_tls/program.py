@@ -7,7 +7,6 @@ from components import (
     CertificateAuthority,
     CertificateAuthorityArgs,
     Host,
-    HostArgs,
     RedisTlsCluster,
     RedisTlsClusterArgs,
     RedisTlsSettings,
@@ -24,16 +23,7 @@ authority = CertificateAuthority(
 )
 if (data := config.get_object("redis")) is not None:
     hosts = {
-        name: Host(
-            name,
-            HostArgs(
-                address=endpoint.address,
-                user=endpoint.user,
-                host_key=endpoint.host_key,
-                private_key=endpoint.private_key,
-                incarnation=endpoint.container_id,
-            ),
-        )
+        name: Host(name, endpoint.arguments)
         for name, endpoint in lab.endpoints.items()
         if name not in ("outsider", *(config.get_object("without") or ()))
     }

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from components.cache_service import CacheService, CacheServiceArgs, CacheServiceSettings
-from components.host import Host, HostArgs
+from components.host import Host
 from components.settings import load
 from components.ssh_tunnel_host import SshTunnels, SshTunnelSettings
 from lab.hosts import Lab, LabArgs
@@ -21,13 +21,7 @@ hosts = {
     name: Host(
         name,
         replace(
-            HostArgs(
-                address=endpoint.address,
-                user=endpoint.user,
-                host_key=endpoint.host_key,
-                private_key=endpoint.private_key,
-                incarnation=endpoint.container_id,
-            ),
+            endpoint.arguments,
             **changes.get(name, {}),
         ),
     )

@@ -12,7 +12,6 @@ from components import (
     Directory,
     File,
     Host,
-    HostArgs,
     Role,
     RoleSpec,
     Unit,
@@ -42,16 +41,7 @@ scene = {
     "cache": None,
 }
 endpoint = Lab("lab", LabArgs(settings=LabSettings.model_validate(scene))).endpoints["server"]
-host = Host(
-    "server",
-    HostArgs(
-        address=endpoint.address,
-        user=endpoint.user,
-        host_key=endpoint.host_key,
-        private_key=endpoint.private_key,
-        incarnation=endpoint.container_id,
-    ),
-)
+host = Host("server", endpoint.arguments)
 settings = load(CertificateSettings, config.get_object("certificates") or {}, "certificates")
 authority = CertificateAuthority("root")
 certificate = Certificate(
