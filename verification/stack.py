@@ -118,11 +118,14 @@ def _redis_commands(state: State, host: str) -> Iterator[str]:
 
 
 def _postgres_commands(state: State, host: str) -> Iterator[str]:
-    """Commands by which members of a pair tell how they are: all have etcd, two of them a server."""
+    """Commands by which members of a pair tell how they are: all have etcd, two of them a server, one backups."""
     for pair in state.of_kind(_POSTGRES):
         if host in pair.inputs["hosts"]:
             yield "/usr/local/lib/patroni-etcd/member"
-        if host in (node["host"] for node in pair.inputs["settings"]["nodes"]):
+        settings = pair.inputs["settings"]
+        told = [node["host"] for node in settings["nodes"]]
+        # The repository of backups has a command of the same name.
+        if host in told or ("backup" in settings and host == settings["witness"]["host"]):
             yield "/usr/local/sbin/postgres-pair"
 
 

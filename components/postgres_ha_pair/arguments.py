@@ -146,4 +146,8 @@ class PostgresHaPairArgs:
             )
             flows.append(Flow(port=settings.rest_port, sources=rest, purpose=f"{settings.name}: Patroni"))
             flows += self.virtual_ip.flows(host) if self.virtual_ip else []
+        if settings.backup:
+            # The servers send their WAL, and the witness comes for backups.
+            others = nodes if host == self.witness.host else [peers[self.witness.host]]
+            flows.append(Flow(port=settings.backup.port, sources=others, purpose=f"{settings.name}: backups"))
         return flows

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import pulumi
 
 from components.certificates import Certificate, CertificateArgs, Usage
-from components.host import Role
+from components.host import Host, Role, RoleSpec
 from components.inputs import combined, secret
 from components.keepalived_vip import KeepalivedVip
 from components.names import bracketed
@@ -20,6 +20,7 @@ from components.postgres_ha_pair import rendering
 from components.postgres_ha_pair.arguments import PostgresHaPairArgs
 from components.postgres_ha_pair.member import Member, Shared
 from components.postgres_ha_pair.rendering import COMMAND, ETCD_LIBRARY, IS_LEADER
+from components.postgres_ha_pair.repository import repository_spec
 from components.postgres_ha_pair.settings import PATRONI, DatabaseSettings, PostgresHaSettings, login
 
 # Who administers etcd is known by the name in its certificate.
@@ -58,7 +59,10 @@ class PostgresHaPair(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PostgresHaPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = args.settings
-        hidden = {"databases": {"__all__": {"password"}}}
+        hidden: dict[str, Any] = {
+            "databases": {"__all__": {"password"}},
+            "backup": {"cipher_pass": True, "s3": {"key": True, "key_secret": True}},
+        }
         inputs = {
             "settings": settings.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=hidden),
             "hosts": sorted(args.members),
@@ -79,10 +83,17 @@ class PostgresHaPair(pulumi.ComponentResource):
         self.flows = {host: args.flows(host) for host in args.members}
         self.roles: list[Role] = []
         etcd = self._etcd(name, args, members, shared)
+        if settings.backup:
+            spec = repository_spec(members[0], settings.backup)
+            self.roles.append(
+                Role(f"{name}-{members[0].host.host_name}-backup", members[0].host, spec, self._turn([etcd]))
+            )
         self._servers(name, nodes, etcd)
         settled = self._settle(name, nodes)
         if vip := args.virtual_ip:
             KeepalivedVip(f"{name}-vip", replace(vip, after=settled), here)
+        if settings.backup:
+            self._begin_backups(name, members[0].host, spec, settled)
 
         addresses = [args.address(host) for host in args.data_hosts]
         self.endpoints = pulumi.Output.all(*addresses).apply(lambda known: _endpoints(settings, known))
@@ -163,6 +174,17 @@ class PostgresHaPair(pulumi.ComponentResource):
             )
             for node, verb in zip(nodes, ("settle-all", "settle"), strict=True)
         ]
+
+    def _begin_backups(self, name: str, host: Host, spec: RoleSpec, settled: list[pulumi.Resource]) -> None:
+        """The repository takes in a cluster that is there."""
+        what = combined(_fingerprint, *(file.content for file in spec.files))
+        host.command(
+            f"{name}-backup",
+            host.as_root(f"{COMMAND} begin"),
+            stdin=host.with_sudo_password(combined("{}\n".format, what)),
+            parent=self,
+            depends_on=settled,
+        )
 
 
 def _fingerprint(*texts: str) -> str:

@@ -23,6 +23,7 @@ from components.postgres_ha_pair.rendering import (
     ETCD_LIBRARY,
     IS_LEADER,
     LIBRARY,
+    PGBACKREST,
     RUN,
     SYSCTL,
     VIRTUAL_IP_HERE,
@@ -38,6 +39,10 @@ _CREATE_CLUSTER: Final = "/etc/postgresql-common/createcluster.conf"
 _FACTS: Final = f"{LIBRARY}/pair.json"
 _INTERNAL: Final = (REPLICATION, REWIND, PATRONI)
 _ACCESS_S: Final = 60
+
+#: pgBackRest's server, by which hosts reach each other's.
+SERVER: Final = "pgbackrest.service"
+PGBACKREST_CONF: Final = f"{PGBACKREST}/pgbackrest.conf"
 
 #: Passwords of accounts by their generation.
 Accepted = Mapping[str, Mapping[int, pulumi.Input[str]]]
@@ -116,6 +121,8 @@ class Member:
         ports = [settings.etcd.client_port, settings.etcd.peer_port]
         if self.node:
             ports += [settings.rest_port, settings.connections.port]
+        if settings.backup:
+            ports.append(settings.backup.port)
         for port in ports:
             yield {
                 "host": self.host.host_name,
@@ -129,8 +136,12 @@ class Member:
                 "askedFirst": port == settings.connections.port,
             }
 
-    def _rendered(self, render: Callable[[PostgresHaSettings, Place, Group], str]) -> pulumi.Input[str]:
-        """Render what needs this host's place and the whole group."""
+    def rendered(self, render: Callable[[PostgresHaSettings, Place, Group], str]) -> pulumi.Input[str]:
+        """Render what needs this host's place and the whole group.
+
+        Args:
+            render: Returns a file's text.
+        """
 
         def known(group: Group) -> str:
             here = next(each for each in group.members if each.name == self.host.host_name)
@@ -138,7 +149,13 @@ class Member:
 
         return combined(known, self.group)
 
-    def _certificates(self, directory: str, owner: str) -> Iterator[File]:
+    def certificates(self, directory: str, owner: str) -> Iterator[File]:
+        """Yield the root, this host's certificate and its key.
+
+        Args:
+            directory: Where they are: `root.crt`, `node.crt`, `node.key`.
+            owner: Who reads the key.
+        """
         key = self.certificate.private_key
         yield File(path=f"{directory}/root.crt", content=self.args.authority.trusted)
         yield File(path=f"{directory}/node.crt", content=self.certificate.certificate)
@@ -149,13 +166,13 @@ class Member:
     def _etcd_files(self) -> Iterator[File]:
         root = self.shared.administrator
         yield File(path=f"{ETCD_LIBRARY}/member", content=rendering.script("member.sh"), mode=0o755)
-        yield File(path=f"{ETCD_LIBRARY}/member.env", content=self._rendered(rendering.etcd_facts))
+        yield File(path=f"{ETCD_LIBRARY}/member.env", content=self.rendered(rendering.etcd_facts))
         yield File(
             path=f"{ETCD}/etcd.env",
-            content=self._rendered(lambda settings, here, _: rendering.etcd_environment(settings, here)),
+            content=self.rendered(lambda settings, here, _: rendering.etcd_environment(settings, here)),
         )
         yield File(path=_ETCD_UNIT, content=rendering.etcd_unit(self.settings))
-        yield from self._certificates(f"{ETCD}/tls", "etcd")
+        yield from self.certificates(f"{ETCD}/tls", "etcd")
         yield File(path=f"{ETCD}/tls/administrator.crt", content=root.certificate)
         yield File(path=f"{ETCD}/tls/administrator.key", content=root.private_key, mode=0o600, secret=True)
 
@@ -206,8 +223,8 @@ class Member:
         internal = [shared.current[account] for account in _INTERNAL]
         passwords = combined(lambda *known: rendering.passwords(dict(zip(_INTERNAL, known, strict=True))), *internal)
         yield File(path=COMMAND, content=rendering.script("pair.py"), mode=0o755)
-        yield File(path=_FACTS, content=self._rendered(rendering.facts))
-        is_leader = self._rendered(lambda settings, here, _: rendering.leader_check(settings, here))
+        yield File(path=_FACTS, content=self.rendered(rendering.facts))
+        is_leader = self.rendered(lambda settings, here, _: rendering.leader_check(settings, here))
         yield File(path=IS_LEADER, content=is_leader, mode=0o755)
         yield File(path=f"{LIBRARY}/accounts.sql", content=self._accounts(), mode=0o600, secret=True)
         yield File(path=f"{CONFIGURATION}/10-pair.yml", content=self._configuration())
@@ -219,13 +236,15 @@ class Member:
             group="postgres",
             secret=True,
         )
-        yield from self._certificates(TLS, "postgres")
+        yield from self.certificates(TLS, "postgres")
         own, key = shared.patroni.certificate, shared.patroni.private_key
         yield File(path=f"{TLS}/etcd.crt", content=own)
         yield File(path=f"{TLS}/etcd.key", content=key, mode=0o600, owner="postgres", group="postgres", secret=True)
+        if self.settings.backup:
+            yield File(path=PGBACKREST_CONF, content=self.rendered(rendering.pgbackrest_of_node))
         yield File(path=f"{_DROP_INS}/sealed-data-tier.conf", content=rendering.unit(self.settings))
         if self.settings.virtual_ip:
-            here = self._rendered(lambda settings, here, _: rendering.virtual_ip_here(settings, here))
+            here = self.rendered(lambda settings, here, _: rendering.virtual_ip_here(settings, here))
             yield File(path=VIRTUAL_IP_HERE, content=here, mode=0o755)
         if self.settings.leader_addresses:
             yield File(path=SYSCTL, content=rendering.sysctl(self.settings))
@@ -257,7 +276,10 @@ class Member:
         staged = " ".join(f"@{{{path}}}" for path in (_FACTS, *configuration))
         return RoleSpec(
             name="postgres",
-            packages=(f"postgresql-{settings.version}", "patroni", "python3-etcd", "curl", "iproute2", "procps"),
+            packages=(
+                *(f"postgresql-{settings.version}", "patroni", "python3-etcd", "curl", "iproute2", "procps"),
+                *(("pgbackrest",) if settings.backup else ()),
+            ),
             directories=(
                 Directory(path=dirname(CONFIGURATION)),
                 Directory(path=CONFIGURATION, discard=True),
@@ -265,10 +287,12 @@ class Member:
                 Directory(path=_DROP_INS),
                 Directory(path=LIBRARY),
                 Directory(path=RUN, discard=True),
+                *(pgbackrest_directories() if settings.backup else ()),
                 *self._data_directories(),
             ),
             files=self.files,
             units=(
+                *((Unit(name=SERVER, reload_on=(PGBACKREST_CONF, *certificates[:3])),) if settings.backup else ()),
                 Unit(
                     name="patroni.service",
                     # A restart of Patroni is one of PostgreSQL: what the drop-in says of a start waits for the next.
@@ -297,6 +321,16 @@ class Member:
         yield Directory(
             path=last.path, mode=0o700, owner="postgres", group="postgres", discard=self.settings.remove_data
         )
+
+
+def pgbackrest_directories() -> tuple[Directory, ...]:
+    """Where pgBackRest has its configuration, its locks and its logs."""
+    kept = {"owner": "postgres", "group": "postgres"}
+    return (
+        Directory(path=PGBACKREST),
+        Directory(path="/var/spool/pgbackrest", mode=0o750, discard=True, **kept),
+        Directory(path="/var/log/pgbackrest", mode=0o750, discard=True, **kept),
+    )
 
 
 def _no_other_etcd(port: int) -> str:

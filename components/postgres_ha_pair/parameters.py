@@ -63,12 +63,23 @@ def parameters(settings: PostgresHaSettings) -> dict[str, Value]:
         "wal_sender_timeout": f"{silence}s",
         "wal_receiver_timeout": f"{silence}s",
         "wal_receiver_status_interval": "1s",
-        "archive_mode": "off",
+        **_archiving(settings),
         "password_encryption": "scram-sha-256",
         "log_checkpoints": "on",
         "log_lock_waits": "on",
         "log_line_prefix": "%m [%p] %q%u@%d ",
         **settings.parameters,
+    }
+
+
+def _archiving(settings: PostgresHaSettings) -> dict[str, Value]:
+    """WAL leaves the host only for a repository that takes it."""
+    if settings.backup is None:
+        return {"archive_mode": "off"}
+    return {
+        "archive_mode": "on",
+        "archive_command": f"pgbackrest --stanza={settings.name} archive-push %p",
+        "archive_timeout": settings.backup.archive_timeout,
     }
 
 

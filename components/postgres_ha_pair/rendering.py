@@ -19,9 +19,11 @@ from components.postgres_ha_pair.settings import (
     PATRONI,
     REPLICATION,
     REWIND,
+    BackupSettings,
     PostgresHaSettings,
     login,
     logins,
+    seconds,
 )
 from components.templates import Templates
 
@@ -40,6 +42,9 @@ SYSCTL: Final = "/etc/sysctl.d/60-postgres-pair.conf"
 RUN: Final = "/run/postgres-pair"
 ETCD_RUN: Final = "/run/patroni-etcd"
 PASSFILE: Final = "/var/lib/postgresql/.pgpass-patroni"
+PGBACKREST: Final = "/etc/pgbackrest"
+#: Kinds of backups as pgBackRest calls them, and the timers that begin them.
+TIMERS: Final = {"full": "postgres-backup-full.timer", "diff": "postgres-backup-differential.timer"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +237,7 @@ def facts(settings: PostgresHaSettings, here: Place, group: Group) -> str:
         "name": here.name,
         "address": here.address,
         "nodes": {each.name: each.address for each in group.nodes},
-        "etcd": [f"https://{bracketed(each.address)}:{settings.etcd.client_port}" for each in group.members],
+        "etcd": _etcd_urls(settings, group),
         "etcdTls": f"{ETCD}/tls",
         "port": settings.connections.port,
         "restPort": settings.rest_port,
@@ -244,6 +249,7 @@ def facts(settings: PostgresHaSettings, here: Place, group: Group) -> str:
         "memory": settings.memory.model_dump(exclude_none=True),
         "adopt": settings.adopt == here.name,
         "watchdog": settings.watchdog.value,
+        "repository": group.witness.name if settings.backup else "",
         "settleSeconds": settings.settle_seconds,
         "configuration": CONFIGURATION,
         "library": LIBRARY,
@@ -346,6 +352,90 @@ def etcd_users(accepted: Mapping[int, str]) -> str:
     return "".join(f"login {login(PATRONI, generation)} {password}\n" for generation, password in accepted.items())
 
 
+def pgbackrest_of_node(settings: PostgresHaSettings, here: Place, group: Group) -> str:
+    """Render pgbackrest.conf of a server, which sends its WAL.
+
+    Args:
+        settings: The pair.
+        here: This node.
+        group: All hosts.
+    """
+    values = {"settings": settings, "here": here, "witness": group.witness, "tls": TLS}
+    return _TEMPLATES.render("pgbackrest-node.conf.j2", values)
+
+
+def pgbackrest_of_repository(settings: PostgresHaSettings, here: Place, group: Group) -> str:
+    """Render pgbackrest.conf of the witness, which keeps the repository.
+
+    Args:
+        settings: The pair.
+        here: The witness.
+        group: All hosts.
+    """
+    values = {
+        "settings": settings,
+        "here": here,
+        "nodes": group.nodes,
+        "tls": f"{PGBACKREST}/tls",
+        "s3": settings.backup.s3 if settings.backup else None,
+        "s3_root": f"{PGBACKREST}/tls/s3.crt",
+    }
+    return _TEMPLATES.render("pgbackrest-repository.conf.j2", values)
+
+
+def pgbackrest_secrets(backup: BackupSettings) -> str:
+    """Render secrets.conf (secret): what opens the repository.
+
+    Args:
+        backup: How backups are made.
+    """
+    lines = ["[global]", f"repo1-cipher-pass={backup.cipher_pass.get_secret_value()}"]
+    if backup.s3:
+        lines.append(f"repo1-s3-key={backup.s3.key.get_secret_value()}")
+        lines.append(f"repo1-s3-key-secret={backup.s3.key_secret.get_secret_value()}")
+    return "\n".join(lines) + "\n"
+
+
+def repository_facts(settings: PostgresHaSettings, backup: BackupSettings) -> str:
+    """Render repository.json, what the command on the witness knows.
+
+    Args:
+        settings: The pair.
+        backup: How backups are made.
+    """
+    known = {
+        "stanza": settings.name,
+        "directory": "" if backup.s3 else backup.directory,
+        "maxAge": seconds(backup.max_age),
+        "timers": list(TIMERS.values()),
+    }
+    return json.dumps(known, indent=2) + "\n"
+
+
+def backup_unit(settings: PostgresHaSettings) -> str:
+    """Render postgres-backup@.service, which makes a backup of the kind that it is started with."""
+    return _TEMPLATES.render("backup.service.j2", {"settings": settings})
+
+
+def backup_timer(settings: PostgresHaSettings, backup: BackupSettings, kind: str) -> str:
+    """Render the timer of one kind of backups.
+
+    Args:
+        settings: The pair.
+        backup: How backups are made.
+        kind: `full` or `diff`.
+    """
+    what, calendar = {"full": ("Full", backup.full), "diff": ("Differential", backup.differential)}[kind]
+    unit = f"postgres-backup@{kind}.service"
+    return _TEMPLATES.render(
+        "backup.timer.j2", {"settings": settings, "what": what, "calendar": calendar, "unit": unit}
+    )
+
+
+def _etcd_urls(settings: PostgresHaSettings, group: Group) -> list[str]:
+    return [f"https://{bracketed(each.address)}:{settings.etcd.client_port}" for each in group.members]
+
+
 def script(name: str) -> str:
-    """Return one of the scripts: `pair.py` or `member.sh`."""
+    """Return one of the scripts: `pair.py`, `repository.py` or `member.sh`."""
     return (_SCRIPTS / name).read_text()

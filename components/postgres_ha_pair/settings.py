@@ -30,6 +30,11 @@ _PARAMETER: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 _SIZE: Final = re.compile(r"([1-9]\d{0,9})(kB|MB|GB|TB)")
 _DURATION: Final = re.compile(r"([1-9]\d{0,9})(ms|s|min|h|d)")
 _PASSWORD: Final = re.compile(r"[!-~]+")
+_SECONDS: Final = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86_400}
+# Enough that nobody finds it out who has a copy of the repository.
+_SHORTEST_PASSPHRASE: Final = 20
+# What pgbackrest.conf takes as a value: in one line, without blanks around it.
+_VALUE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
 _DATA_NODES: Final = 2
 _RESERVED_USERS: Final = ("postgres", "public", "none", "user", "all", "replication", "sameuser", "samerole")
 _RESERVED_DATABASES: Final = ("postgres", "template0", "template1", "all", "replication", "sameuser", "samerole")
@@ -72,6 +77,35 @@ def _parameter(name: str) -> str:
     return name
 
 
+def _calendar(text: str) -> str:
+    if not _VALUE.fullmatch(text) or "%" in text:
+        raise ValueError(f"{text!r} is no time for a timer: write it as systemd.time(7) says, as in 'Sun 01:00'")
+    return text
+
+
+def _passphrase(given: SecretStr) -> SecretStr:
+    text = given.get_secret_value()
+    if len(text) < _SHORTEST_PASSPHRASE or not _VALUE.fullmatch(text):
+        fix = f"give {_SHORTEST_PASSPHRASE} printable ASCII characters or more, as from `openssl rand -base64 48`"
+        raise ValueError(f"is too short, or has more than printable ASCII: {fix}")
+    return given
+
+
+def _plain_secret(given: SecretStr) -> SecretStr:
+    if not _VALUE.fullmatch(given.get_secret_value()):
+        raise ValueError("is empty or has more than printable ASCII: copy it again")
+    return given
+
+
+def _word(text: str) -> str:
+    if not _PASSWORD.fullmatch(text):
+        raise ValueError(f"{text!r} cannot be used: give it without blanks")
+    return text
+
+
+Word = Annotated[str, AfterValidator(_word)]
+Calendar = Annotated[str, AfterValidator(_calendar)]
+PlainSecret = Annotated[SecretStr, AfterValidator(_plain_secret)]
 Parameter = Annotated[str, AfterValidator(_parameter)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 Size = Annotated[str, AfterValidator(_size)]
@@ -85,6 +119,14 @@ def kilobytes(size: str) -> int:
         raise ValueError(f"{size!r} is no size")
     scale: int = 1024 ** ("kB", "MB", "GB", "TB").index(found[2])
     return int(found[1]) * scale
+
+
+def seconds(duration: str) -> float:
+    """Return a time in seconds."""
+    found = _DURATION.fullmatch(duration)
+    if found is None:
+        raise ValueError(f"{duration!r} is no time")
+    return int(found[1]) * _SECONDS[found[2]]
 
 
 def login(account: str, generation: int) -> str:
@@ -285,6 +327,74 @@ class VirtualIpSettings(Settings):
     mail: FailoverMail | None = None
 
 
+class S3Settings(Settings):
+    """A bucket that has the repository (pgBackRest, "Repository Options"). The witness alone knows how to get in.
+
+    Attributes:
+        bucket: Its name.
+        endpoint: Host name of the service, such as `s3.eu-central-1.amazonaws.com`.
+        region: Such as `eu-central-1`.
+        key: Access key (secret).
+        key_secret: Its secret (secret).
+        port: Default 443.
+        path_style: Whether the bucket is in the path and not in the host name, default false.
+        authority: Certificates that the service's is verified by, in PEM; default: those that the host trusts.
+    """
+
+    bucket: Word
+    endpoint: HostName
+    region: Word
+    key: PlainSecret
+    key_secret: PlainSecret
+    port: Port = 443
+    path_style: bool = False
+    authority: str | None = None
+
+
+class RetentionSettings(Settings):
+    """What is kept of backups; the WAL that they need is kept with them.
+
+    Attributes:
+        full: Full backups, default 2: with the default times the last week can be restored at any time.
+        differential: Differential backups beside them; default: as long as their full one.
+    """
+
+    full: int = Field(default=2, ge=1, le=9_999_999)
+    differential: int | None = Field(default=None, ge=1, le=9_999_999)
+
+
+class BackupSettings(Settings):
+    """Backups and archived WAL, by pgBackRest, in a repository that the witness keeps.
+
+    Attributes:
+        cipher_pass: Passphrase of the repository (secret), at least 20 characters. It cannot be changed later, and
+            without it no backup can be read: keep it where it is found without the hosts and without the stack's state.
+        directory: The repository's directory, on the witness or in the bucket; default `/var/lib/pgbackrest`.
+        s3: The bucket that has it; default none.
+        full: When full backups begin, as systemd.time(7) writes it; default `Sun 01:00`.
+        differential: When differential ones begin, default `Mon..Sat 01:00`.
+        retention: What is kept.
+        archive_timeout: A WAL segment that is not full goes to the repository after so long, default `5min`.
+        queue_limit: WAL that waits for a repository that does not take it, before it is given up so that it does not
+            fill the primary's disk; default `10GB`. What is given up leaves a gap until the next backup.
+        max_age: Age of the newest backup from which on `make verify` fails, default `2d`.
+        processes: Processes that compress and copy at a time, default 2.
+        port: TLS port of pgBackRest on all three hosts, default 8432.
+    """
+
+    cipher_pass: Annotated[SecretStr, AfterValidator(_passphrase)]
+    directory: DirectoryPath = "/var/lib/pgbackrest"
+    s3: S3Settings | None = None
+    full: Calendar = "Sun 01:00"
+    differential: Calendar = "Mon..Sat 01:00"
+    retention: RetentionSettings = RetentionSettings()
+    archive_timeout: Duration = "5min"
+    queue_limit: Size = "10GB"
+    max_age: Duration = "2d"
+    processes: int = Field(default=2, ge=1, le=999)
+    port: Port = 8432
+
+
 class PostgresHaSettings(Settings):
     """Two PostgreSQL servers under Patroni, and a witness.
 
@@ -310,6 +420,7 @@ class PostgresHaSettings(Settings):
         parameters: Further parameters of PostgreSQL by name, without those that this component sets.
         passwords: Generations of generated passwords. Two at most are accepted at a time, one after the other.
         certificates: Kind of key, validity and renewal of the nodes' and the client's certificates.
+        backup: Backups and archived WAL; default none.
         watchdog: `automatic` (default: where postgres may open /dev/watchdog), `required` or `off`.
         data_directory: Default `/var/lib/postgresql/<version>/<name>`.
         adopt: Host that has a cluster in its data directory already which becomes the pair's; default none.
@@ -336,6 +447,7 @@ class PostgresHaSettings(Settings):
     parameters: Mapping[Parameter, str | int | float | bool] = Field(default_factory=dict)
     passwords: PasswordSettings = PasswordSettings()
     certificates: CertificateSettings = CertificateSettings()
+    backup: BackupSettings | None = None
     watchdog: WatchdogMode = WatchdogMode.AUTOMATIC
     data_directory: DirectoryPath | None = None
     adopt: str | None = None
@@ -419,6 +531,7 @@ class PostgresHaSettings(Settings):
             (("restPort",), self.rest_port),
             (("etcd", "clientPort"), self.etcd.client_port),
             (("etcd", "peerPort"), self.etcd.peer_port),
+            *([(("backup", "port"), self.backup.port)] if self.backup else []),
         ):
             if port in used:
                 yield where, f"{port} is {used[port]} already: use another one"

@@ -25,6 +25,7 @@ class Format(StrEnum):
     PG_HBA = "pg_hba.conf"
     POSTGRESQL = "postgresql.conf"
     ETCD = "etcd environment"
+    PGBACKREST = "pgbackrest.conf"
 
 
 # Format, path and, where a path says too little, text. The first hit wins. A path may be bare: a key of a ConfigMap.
@@ -49,6 +50,7 @@ _TABLE: Final = tuple(
         (Format.POSTGRESQL, r"/postgresql/.*/conf\.d/[^/]+\.conf$", None),
         (Format.ETCD, r"^/etc/default/etcd$", None),
         (Format.ETCD, r"(^|/)etcd[^/]*\.env$", None),
+        (Format.PGBACKREST, r"(^|/)pgbackrest(/conf\.d/[^/]+)?\.conf$", None),
         (Format.KNOWN_HOSTS, r"known_hosts[^/]*$", None),
         (Format.AUTHORIZED_KEYS, r"authorized_keys[^/]*$", None),
         (Format.AUTHORIZED_KEYS, r"^/etc/ssh/.*\.keys$", None),

@@ -1,4 +1,4 @@
-"""pg_hba.conf and postgresql.conf (client-auth.sgml, "The pg_hba.conf File"; config.sgml, "Setting Parameters")."""
+"""pg_hba.conf, postgresql.conf (client-auth.sgml, config.sgml) and pgbackrest.conf (pgBackRest, "Configuration")."""
 
 from __future__ import annotations
 
@@ -83,6 +83,14 @@ def settings(text: str) -> dict[str, Setting]:
             plain = value[1:-1].replace("''", "'") if value.startswith("'") else value
             known[name] = Setting(name, plain.lower(), number)
     return known
+
+
+def options(text: str) -> Iterator[Setting]:
+    """Read pgbackrest.conf; a name may have several lines."""
+    for number, line in numbered(text):
+        name, equals, value = line.partition("=")
+        if equals and not line.lstrip().startswith(("#", "[")):
+            yield Setting(name.strip(), value.strip(), number)
 
 
 def is_on(value: str) -> bool:

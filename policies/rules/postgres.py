@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from posixpath import dirname
 from typing import Final, NamedTuple
 
@@ -21,6 +21,8 @@ RULES: Final = {
     "postgres-passwords": "passwords are kept as scram-sha-256",
     "postgres-checksums": "a cluster is made with data checksums",
     "postgres-slots": "what a replication slot may hold back is limited",
+    "pgbackrest-cipher": "a repository of backups is encrypted, wherever it is",
+    "pgbackrest-tls": "pgBackRest knows whom it gives backups to, and takes orders from",
     "patroni-rest": "Patroni's REST API speaks TLS, and asks whoever changes something who it is",
     "patroni-etcd": "Patroni speaks TLS to etcd, and knows whom it speaks to",
     "etcd-tls": "etcd speaks TLS to clients and peers beyond loopback, and asks both for certificates",
@@ -30,6 +32,8 @@ _PROVES: Final = frozenset({"scram-sha-256", "cert", "gss", "sspi", "ldap", "rad
 _ASKED: Final = frozenset({"optional", "required"})
 _URLS: Final = re.compile(r"^ETCD_(LISTEN|ADVERTISE|INITIAL_ADVERTISE)_(CLIENT|PEER)_URLS$")
 _ASSIGNMENT: Final = re.compile(r"(?:export\s+)?(ETCD_\w+)=(.*)")
+_OWN_REPOSITORY: Final = re.compile(r"(repo\d+)-path")
+_VERIFIED: Final = re.compile(r"repo\d+-(storage|s3|azure|gcs)-verify-tls")
 _HINT: Final = "write `{}`"
 
 
@@ -47,6 +51,8 @@ def check(host: HostFiles) -> Iterator[Finding]:
             yield from _patroni(known)
     for path, text in of_format(host.texts, Format.ETCD).items():
         yield from _etcd(path, text)
+    for path, text in of_format(host.texts, Format.PGBACKREST).items():
+        yield from _backups(path, postgres.options(text))
 
 
 def _patronis(host: HostFiles) -> list[dict[str, str]]:
@@ -194,6 +200,34 @@ def _rest(known: Entry) -> Iterator[Finding]:
         problem = "whoever reaches it may switch over, restart or reconfigure the servers"
         fix = _HINT.format("verify_client: optional") + ", or authentication"
         yield _found("patroni-rest", _shown(asked, known, "verify_client"), problem, fix)
+
+
+# --- pgBackRest ------------------------------------------------------------------------------------------------------
+
+
+def _backups(path: str, lines: Iterable[postgres.Setting]) -> Iterator[Finding]:
+    written = list(lines)
+    known = {each.name: each for each in written}
+    for each in written:
+        shown = Shown(path, each.line, f"{each.name}={each.value}")
+        own = _OWN_REPOSITORY.fullmatch(each.name)
+        if own and f"{own[1]}-host" not in known:
+            yield from _cipher(path, f"{own[1]}-cipher-type", known)
+        if _VERIFIED.fullmatch(each.name) and each.value == "n":
+            yield _found("pgbackrest-tls", shown, "backups go to whoever answers", _HINT.format(f"{each.name}=y"))
+        if each.name == "tls-server-address" and postgres.everywhere([each.value]):
+            problem = "it stands for every address that the host has, and will have"
+            yield _found("postgres-listen", shown, problem, "name the address")
+        if each.name == "tls-server-auth" and each.value.endswith("=*"):
+            yield _found("pgbackrest-tls", shown, "who has that name reads whatever is there", "name the stanza")
+
+
+def _cipher(path: str, name: str, known: Mapping[str, postgres.Setting]) -> Iterator[Finding]:
+    cipher = known.get(name)
+    if cipher is None or cipher.value == "none":
+        shown = Shown(path, cipher.line, f"{name}={cipher.value}") if cipher else Shown(path, None, "")
+        problem = "whoever has a copy of the repository has all that the databases have"
+        yield _found("pgbackrest-cipher", shown, problem, _HINT.format(f"{name}=aes-256-cbc"))
 
 
 # --- etcd ------------------------------------------------------------------------------------------------------------

@@ -46,9 +46,38 @@ ETCD_PEER_CLIENT_CERT_AUTH=true
 """
 
 
+PGBACKREST: Final = "/etc/pgbackrest/pgbackrest.conf"
+SEALED_REPOSITORY: Final = """\
+[global]
+repo1-path=/var/lib/pgbackrest
+repo1-cipher-type=aes-256-cbc
+repo1-storage-verify-tls=y
+tls-server-address=192.0.2.20
+tls-server-auth=shop member=shop
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ("repo1-cipher-type=aes-256-cbc\n", "", "pgbackrest-cipher"),
+        ("aes-256-cbc", "none", "pgbackrest-cipher"),
+        ("verify-tls=y", "verify-tls=n", "pgbackrest-tls"),
+        ("member=shop", "member=*", "pgbackrest-tls"),
+        ("member=shop\n", "member=shop\ntls-server-auth=other=*\n", "pgbackrest-tls"),
+        ("192.0.2.20", "*", "postgres-listen"),
+        ("192.0.2.20", "::", "postgres-listen"),
+    ],
+)
+def test_repositories(old: str, new: str, rule: str) -> None:
+    assert rules(found(PGBACKREST, SEALED_REPOSITORY.replace(old, new))) == {rule}
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [
+        (PGBACKREST, SEALED_REPOSITORY),
+        (PGBACKREST, "# repo1-path=/backups\nrepo1-path=/backups\nrepo1-host=192.0.2.20\n"),
         (PATRONI, SEALED_PATRONI),
         (ETCD, SEALED_ETCD),
         (ETCD, "ETCD_LISTEN_CLIENT_URLS=http://localhost:2379\n"),

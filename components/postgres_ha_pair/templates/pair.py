@@ -2,6 +2,9 @@
 """One data node of a pair: what surrounds Patroni's own start and reload, and what a person wants to do with the pair.
 
     postgres-pair list | switchover | reinit NODE | pause | resume | restart …   patronictl, with its configuration
+    postgres-pair backups       what backups there are
+    postgres-pair restore [--time TIME] [--set BACKUP] --force
+                                on the leader: take the whole pair back to a time, or to a backup
     postgres-pair upgrade       new packages of PostgreSQL and etcd on this node, which must not lead, and a restart
     postgres-pair status        how this node is, a line each, "+ what is well" or "- what is not"
 
@@ -17,6 +20,7 @@ By systemd and by the role that puts this here:
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import hashlib
 import json
@@ -32,6 +36,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +45,9 @@ import yaml
 _FACTS: Final = Path("/usr/local/lib/postgres-pair/pair.json")
 _ANSWER_S: Final = 5
 _RESTART_S: Final = 120  # for one restart, or one switchover
+_ARCHIVED_S: Final = 60  # in which a segment of WAL reaches the repository
+# What pgBackRest tells a server whose data it restored.
+_REPLAY: Final = ("restore_command", "recovery_target", "recovery_target_time", "recovery_target_action")
 _MB: Final = 1024 * 1024
 _GB: Final = 1024 * _MB
 _SSL_REQUEST: Final = struct.pack("!ii", 8, 80877103)  # protocol.sgml, "SSLRequest"
@@ -72,6 +80,7 @@ class Pair:
         self.memory: dict[str, str] = known["memory"]
         self.adopt: bool = known["adopt"]
         self.watchdog: str = known["watchdog"]
+        self.repository: str = known["repository"]
         self.settle_seconds: int = known["settleSeconds"]
         self.configuration = Path(known["configuration"])
         self.library = Path(known["library"])
@@ -119,12 +128,14 @@ class Pair:
 
     def etcd_value(self, key: str) -> str:
         """Return what etcd has at a key of the pair, empty if nothing."""
+        return self._etcd("get", key, "--print-value-only")
+
+    def _etcd(self, verb: str, key: str, *words: str) -> str:
         tls = self.etcd_tls
         command = ["etcdctl", "--endpoints", ",".join(self.etcd), "--command-timeout", f"{_ANSWER_S}s"]
         command += ["--cacert", str(tls / "root.crt"), "--cert", str(tls / "administrator.crt")]
-        command += ["--key", str(tls / "administrator.key"), "get", "--print-value-only"]
-        where = f"/service/{self.scope}/{key}"
-        run = subprocess.run([*command, where], capture_output=True, text=True, check=False)
+        command += ["--key", str(tls / "administrator.key"), verb, f"/service/{self.scope}/{key}", *words]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             raise Trouble(f"etcd does not answer: {run.stderr.strip()[-300:]}")
         return run.stdout.strip()
@@ -412,11 +423,24 @@ class Pair:
         for name, want in (("ssl", "on"), ("data_checksums", "on"), ("password_encryption", "scram-sha-256")):
             if (has := self.sql(f"SHOW {name}").strip()) != want:
                 yield f"- {name} is {has}, not {want}"
+        yield from self._archiving()
         shown = self.sql("SELECT slot_name FROM pg_replication_slots WHERE wal_status = 'lost'").split()
         for slot in shown:
             yield f"- the slot {slot} has been given up: its standby needs postgres-pair reinit"
         if self.rest("/patroni").get("pause"):
             yield "- automatic failover is off: postgres-pair resume"
+
+    def _archiving(self) -> Iterator[str]:
+        """What does not leave the primary stays in pg_wal, and fills its disk."""
+        if not self.repository or self.serves() != "primary":
+            return
+        waiting, seconds = self.sql(
+            "SELECT count(*), coalesce(extract(epoch FROM now() - min(modification))::int, 0)"
+            " FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
+        ).split()
+        if int(seconds) > _ARCHIVED_S:
+            text = f"{waiting} segments of WAL wait for the repository on {self.repository}, since {seconds} s"
+            yield f"- {text}: journalctl -u patroni here, and postgres-pair status there"
 
     # --- making it so --------------------------------------------------------------------------------------------
 
@@ -510,6 +534,132 @@ class Pair:
         self.until(self.whole)
         self._heard()
 
+    # --- going back ----------------------------------------------------------------------------------------------
+
+    def _pgbackrest(self, *words: str) -> list[str]:
+        if not self.repository:
+            raise Trouble("this pair has no backups: set backup")
+        return ["runuser", "-u", "postgres", "--", "pgbackrest", f"--stanza={self.scope}", *words]
+
+    def backup(self) -> None:
+        """Say where backups are made: pgBackRest makes them on the repository's host alone."""
+        if self.repository:
+            raise Trouble(f"run it on {self.repository}, which keeps the repository and finds the leader by itself")
+        self._pgbackrest()
+
+    def backups(self) -> None:
+        """Show what backups there are."""
+        command = self._pgbackrest("info")
+        os.execvp(command[0], command)  # noqa: S606
+
+    def _restorable(self, at: datetime | None, label: str | None) -> None:
+        """Refuse what no backup leads to, before anything is stopped."""
+        run = subprocess.run(
+            self._pgbackrest("info", "--output=json"), capture_output=True, text=True, cwd="/", check=False
+        )
+        if run.returncode:
+            raise Trouble(f"the repository on {self.repository} does not answer: {run.stdout.strip()[-500:]}")
+        ends = {each["label"]: each["timestamp"]["stop"] for each in json.loads(run.stdout)[0]["backup"]}
+        if label is not None and label not in ends:
+            raise Trouble(f"{label} is none of the backups: {', '.join(ends) or 'there is none'}")
+        if not [end for end in ends.values() if at is None or end < at.timestamp()]:
+            raise Trouble("no backup ended before that time" if ends else "there is no backup")
+
+    def restore(self, words: list[str]) -> None:
+        """Take the whole pair back: this node from the repository, the other one after it."""
+        parser = argparse.ArgumentParser(prog="postgres-pair restore")
+        parser.add_argument("--time", type=moment, help="such as '2030-01-31 12:00:00+00'; default: all that there is")
+        parser.add_argument("--set", dest="label", help="a backup to begin with; default: the last one before the time")
+        parser.add_argument("--force", action="store_true", help="overwrite this node's data")
+        given = parser.parse_args(words)
+        self._restorable(given.time, given.label)
+        leaders = [each["name"] for each in self.members() if each["role"] == "leader"]
+        if leaders not in ([], [self.name]):
+            raise Trouble(f"{leaders[0]} leads: restore there, or make {self.name} lead by postgres-pair switchover")
+        if not given.force:
+            raise Trouble("this overwrites both servers, and what was written after that time is gone: add --force")
+        self.rest("/config", method="PATCH", body={"pause": True})
+        try:
+            self._heard()
+            self._stop()
+            self._bring_back(given.time, given.label)
+            self._recover()
+            self._lead()
+        except Trouble as trouble:
+            raise Trouble(f"{trouble}. Failover is paused: mend it, and restore again") from None
+        self._follow()
+
+    def _stop(self) -> None:
+        """While failover is paused Patroni leaves its server running, and nobody takes over."""
+        subprocess.run(["systemctl", "stop", "patroni.service"], check=True)
+        if (self.data / "postmaster.pid").exists():
+            self._control("-m", "fast", "stop")
+        say("stopped PostgreSQL")
+
+    def _control(self, *words: str) -> None:
+        command = ["runuser", "-u", "postgres", "--", str(self.binaries / "pg_ctl"), "-D", str(self.data), "-w", "-s"]
+        command += ["-t", str(self.settle_seconds), *words]
+        # The server outlives this command, and must not keep its output open.
+        run = subprocess.run(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        if run.returncode:
+            log = self._restore_log()
+            raise Trouble(f"pg_ctl {words[-1]} failed: {log.read_text()[-800:].strip() if log.exists() else ''}")
+
+    def _restore_log(self) -> Path:
+        return self.run / "restore.log"
+
+    def _bring_back(self, at: datetime | None, label: str | None) -> None:
+        words = ["--delta", "--log-level-console=info", *([f"--set={label}"] if label else [])]
+        if at is not None:
+            target = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
+            words += ["--type=time", f"--target={target}", "--target-action=promote"]
+        elif label is not None:
+            words += ["--type=immediate", "--target-action=promote"]
+        if subprocess.run(self._pgbackrest(*words, "restore"), cwd="/", check=False).returncode:
+            raise Trouble("pgbackrest did not restore")
+
+    def _recover(self) -> None:
+        """Replay the WAL up to there, reached by the local socket alone; it then leads a timeline of its own."""
+        user, log = pwd.getpwnam("postgres"), self._restore_log()
+        self._publish(log, "", user)
+        self._control("-l", str(log), "-o", "-c listen_addresses=''", "start")
+        try:
+            self.until(self._replayed)
+        except Trouble as trouble:
+            raise Trouble(f"{trouble}: {log.read_text()[-500:].strip()}") from None
+        # Of no use to a primary, and wrong for a standby that is a copy of this.
+        self.sql("".join(f"ALTER SYSTEM RESET {name};\n" for name in _REPLAY))
+        say("replayed the WAL")
+
+    def _replayed(self) -> None:
+        if self.sql("SELECT pg_is_in_recovery()").strip() == "t":
+            raise Trouble("it still replays WAL")
+
+    def _lead(self) -> None:
+        """Lead with what was restored."""
+        own = self.control_data()["Database system identifier"]
+        if own != self.etcd_value("initialize"):
+            # The pair was made anew under its former name, after everything but the repository had been lost.
+            self._etcd("put", "initialize", own)
+        subprocess.run(["systemctl", "start", "patroni.service"], check=True)
+        self.until(self._holds_the_lock)
+
+    def _follow(self) -> None:
+        """Let everybody in again, and have the other one follow."""
+        self.rest("/config", method="PATCH", body={"pause": None})
+        self._heard()
+        self.until(lambda: self.rest("/restart", method="POST", body={}, limit=_RESTART_S))
+        self.settle()
+        other = next(name for name in self.nodes if name != self.name)
+        # Patroni compares a standby's history with its leader's when the leader is another one, which it is not here.
+        self.rest("/reinitialize", node=other, method="POST", body={"force": True})
+        say(f"{self.name} leads with what was restored; {other} copies it")
+        self.until(self.whole)
+
+    def _holds_the_lock(self) -> None:
+        if self.name not in [each["name"] for each in self.members() if each["role"] == "leader"]:
+            raise Trouble("Patroni does not lead with it yet")
+
     def upgrade(self) -> None:
         """Bring new minor versions to this node."""
         if self.serves() == "primary":
@@ -536,6 +686,14 @@ class Pair:
                 if time.monotonic() > end:
                     raise Trouble(f"not within {self.settle_seconds} s: {trouble}") from None
             time.sleep(0.3)
+
+
+def moment(text: str) -> datetime:
+    """Read a time that says of which zone it is."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(text)
+    return at
 
 
 def _unverified() -> ssl.SSLContext:
@@ -611,6 +769,9 @@ def main(arguments: list[str]) -> int:
         "upgrade": pair.upgrade,
         "examine": lambda: pair.examine(files),
         "status": lambda: say("\n".join(pair.findings())),
+        "backup": pair.backup,
+        "backups": pair.backups,
+        "restore": lambda: pair.restore(rest),
     }
     if command not in own:
         # patronictl wants the scope after each of its commands.

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
 import pytest
 
 from components.postgres_ha_pair.templates import pair
+from components.postgres_ha_pair.templates.repository import Repository
+
+REPOSITORY: Final = Path(__file__).parents[2] / "golden" / "postgres" / "backup" / "repository" / "repository.json"
 
 MB = 1024 * 1024
 GB = 1024 * MB
@@ -42,3 +51,40 @@ def test_files_are_merged_as_patroni_does() -> None:
 )
 def test_parameters_are_spelled_as_their_file_wants(value: object, text: str) -> None:
     assert pair.spelled(value) == text
+
+
+def test_a_time_says_of_which_zone_it_is() -> None:
+    assert pair.moment("2030-01-31 13:00:00+01") == datetime(2030, 1, 31, 12, tzinfo=UTC)
+    with pytest.raises(ValueError, match="2030-01-31 12:00:00"):
+        pair.moment("2030-01-31 12:00:00")
+
+
+def backup(age: float, *, error: bool = False) -> dict[str, Any]:
+    return {"label": "20300126-010000F", "timestamp": {"stop": time.time() - age}, "error": error}
+
+
+@pytest.mark.parametrize(
+    ("backups", "told"),
+    [
+        ([backup(9e5), backup(60)], ["+ 2 backups, the newest 20300126-010000F"]),
+        ([], ["- there is no backup yet: postgres-pair backup full"]),
+        (
+            [backup(13 * 3600)],
+            ["- the newest backup, 20300126-010000F, is 13 hours old: journalctl -u 'postgres-backup@*'"],
+        ),
+        (
+            [backup(60, error=True)],
+            [
+                "- the backup 20300126-010000F has damaged pages: look at its log",
+                "+ 1 backups, the newest 20300126-010000F",
+            ],
+        ),
+    ],
+)
+def test_a_repository_tells_how_it_is(
+    monkeypatch: pytest.MonkeyPatch, backups: list[dict[str, Any]], told: list[str]
+) -> None:
+    repository = Repository(REPOSITORY)
+    monkeypatch.setattr(repository, "info", lambda: {"backup": backups})
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
+    assert list(repository.findings()) == told

@@ -72,6 +72,20 @@ def test_certificates_are_for_what_is_dialled() -> None:
     assert not found["ccc-patroni-1-request"].inputs["subject"].get("commonName")
 
 
+def test_the_witness_keeps_the_repository() -> None:
+    found = registered("backup")
+    witness = found["ccc-lb1-backup"]
+    assert witness.inputs["units"] == [
+        "pgbackrest.service",
+        "postgres-backup-full.timer",
+        "postgres-backup-differential.timer",
+    ]
+    assert set(witness.inputs["secretFiles"]) == {"/etc/pgbackrest/conf.d/secrets.conf", "/etc/pgbackrest/tls/node.key"}
+    assert found["ccc-db1-postgres"].inputs["units"] == ["pgbackrest.service", "patroni.service"]
+    told = json.dumps({name: _open(each.inputs) for name, each in found.items()})
+    assert not any(each in told for each in ("only-for-this-test", "AKIDEXAMPLE"))
+
+
 def test_no_secret_is_told_in_the_open() -> None:
     data = golden("ccc")
     data["databases"][0]["password"] = "correct-horse"
@@ -114,6 +128,18 @@ def test_flows_are_for_who_needs_them() -> None:
     assert flows["db1"]["vrrp"] == ["192.0.2.12"]
     assert flows["db1"][5432] == ["192.0.2.21", "192.0.2.22", "198.51.100.0/24", "2001:db8:5::/64", ["192.0.2.12"]]
     assert flows["db1"][8008] == ["192.0.2.31", ["192.0.2.12"]]
+
+
+def test_backups_flow_between_the_servers_and_the_witness() -> None:
+    flows: dict[Any, Any] = {}
+
+    def program() -> None:
+        args = arguments(golden("backup"))
+        flows.update({name: {flow.port: list(flow.sources) for flow in args.flows(name)} for name in args.members})
+
+    register(program)
+    assert flows["lb1"][8433] == [["192.0.2.12"], ["192.0.2.11"]]
+    assert flows["db1"][8433] == flows["db2"][8433] == [["192.0.2.20"]]
 
 
 def test_an_address_of_the_pairs_own_is_let_in() -> None:

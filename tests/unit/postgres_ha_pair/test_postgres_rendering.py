@@ -50,7 +50,7 @@ def rendered(settings: PostgresHaSettings) -> dict[str, str]:
     everybody = group(settings)
     here = everybody.nodes[0]
     allowed = [node.address for node in everybody.nodes]
-    return {
+    files = {
         "10-pair.yml": rendering.configuration(settings, here, everybody, allowed),
         "pair.json": rendering.facts(settings, here, everybody),
         "is-leader": rendering.leader_check(settings, here),
@@ -60,6 +60,16 @@ def rendered(settings: PostgresHaSettings) -> dict[str, str]:
         "etcd.service": rendering.etcd_unit(settings),
         **moved(settings, everybody),
     }
+    if settings.backup:
+        files |= {
+            "pgbackrest.conf": rendering.pgbackrest_of_node(settings, here, everybody),
+            "repository/pgbackrest.conf": rendering.pgbackrest_of_repository(settings, everybody.witness, everybody),
+            "repository/repository.json": rendering.repository_facts(settings, settings.backup),
+            "repository/postgres-backup@.service": rendering.backup_unit(settings),
+            "repository/full.timer": rendering.backup_timer(settings, settings.backup, "full"),
+            "repository/differential.timer": rendering.backup_timer(settings, settings.backup, "diff"),
+        }
+    return files
 
 
 def moved(settings: PostgresHaSettings, everybody: Group) -> dict[str, str]:
@@ -83,7 +93,7 @@ def test_golden(name: str) -> None:
     for file, text in rendered(golden(name)).items():
         path = GOLDEN / name / file
         if os.environ.get("UPDATE_GOLDEN"):
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         assert path.read_text() == text
 
@@ -143,6 +153,24 @@ def test_no_password_is_in_what_reviewers_see() -> None:
     text = "".join(rendered(settings).values())
     assert "password:" not in text
     assert json.loads(rendering.facts(settings, group(settings).nodes[0], group(settings)))["scope"] == "ccc"
+
+
+def test_what_opens_the_repository_is_in_no_file_that_reviewers_see() -> None:
+    settings = golden("backup")
+    text = "".join(rendered(settings).values())
+    assert settings.backup
+    assert rendering.pgbackrest_secrets(settings.backup) == (
+        "[global]\nrepo1-cipher-pass=only-for-this-test-and-long-enough\n"
+        "repo1-s3-key=AKIDEXAMPLE\nrepo1-s3-key-secret=only-for-this-test\n"
+    )
+    assert not any(each in text for each in ("only-for-this-test", "AKIDEXAMPLE"))
+
+
+def test_wal_is_archived_only_where_there_is_a_repository() -> None:
+    for name in NAMES:
+        told = patroni(name)["bootstrap"]["dcs"]["postgresql"]["parameters"]
+        assert told["archive_mode"] == ("on" if golden(name).backup else "off")
+        assert ("archive_command" in told) is (golden(name).backup is not None)
 
 
 def test_accounts_hold_hashes_and_one_login_a_generation() -> None:

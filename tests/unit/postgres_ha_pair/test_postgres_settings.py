@@ -11,6 +11,8 @@ from components.settings import InvalidConfigurationError, load
 from tests.variation import varied
 
 DATABASE: Final = {"name": "orders", "user": "shop", "clients": ["192.0.2.21"]}
+BACKUP: Final = {"cipherPass": "long-enough-for-a-passphrase"}
+BUCKET: Final = {"bucket": "b", "endpoint": "s3.example.com", "region": "eu", "key": "AKID", "keySecret": "secret"}
 PAIR: Final = {"nodes": [{"host": "db1"}, {"host": "db2"}], "witness": {"host": "lb1"}, "databases": [DATABASE]}
 
 
@@ -78,6 +80,19 @@ def problems(data: dict[str, Any]) -> list[str]:
             varied(PAIR, "virtualIp", {"addresses": ["192.0.2.10/24"]}),
             "postgres.virtualIp.interface: is missing: set it",
         ),
+        (varied(PAIR, "backup", {}), "postgres.backup.cipherPass: is missing: set it"),
+        (varied(PAIR, "backup", {"cipherPass": "short"}), "postgres.backup.cipherPass: is too short, or has more than"),
+        (varied(PAIR, "backup", {**BACKUP, "full": "%h"}), "postgres.backup.full: '%h' is no time for a timer"),
+        (varied(PAIR, "backup", {**BACKUP, "port": 5432}), "postgres.backup.port: 5432 is connections.port already"),
+        (varied(PAIR, "backup", {**BACKUP, "maxAge": "a day"}), "postgres.backup.maxAge: 'a day' is no time"),
+        (
+            varied(PAIR, "backup", {**BACKUP, "retention": {"full": 0}}),
+            "postgres.backup.retention.full (0): Input should be greater than or equal to 1",
+        ),
+        (
+            varied(PAIR, "backup", {**BACKUP, "s3": {**BUCKET, "keySecret": "a\nb"}}),
+            "postgres.backup.s3.keySecret: is empty or has more than printable ASCII: copy it again",
+        ),
         (varied(PAIR, "slots", 3), "postgres.slots: nobody reads this key: use one of adopt, "),
     ],
 )
@@ -95,6 +110,13 @@ def test_a_given_password_is_never_shown() -> None:
     assert "correct-horse" not in repr(settings)
     text = "\n".join(problems(varied(varied(PAIR, "databases.0.password", "correct-hörse"), "restPort", 5432)))
     assert "hörse" not in text
+
+
+def test_what_opens_a_repository_is_never_shown() -> None:
+    data = varied(PAIR, "backup", {**BACKUP, "s3": BUCKET})
+    shown = repr(load(PostgresHaSettings, data, "postgres"))
+    text = "\n".join(problems(varied(data, "backup", {"cipherPass": "shört", "s3": {**BUCKET, "key": "schlüssel"}})))
+    assert not any(each in shown + text for each in (BACKUP["cipherPass"], "shört", "schlüssel", "secret')"))
 
 
 def test_generations_take_turns() -> None:

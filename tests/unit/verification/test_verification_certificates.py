@@ -314,7 +314,10 @@ def test_virtual_ips_are_read() -> None:
 
 
 def test_members_of_a_pair_are_read() -> None:
-    inputs = {"hosts": ["cache1", "db2", "db3"], "settings": {"nodes": [{"host": "cache1"}, {"host": "db2"}]}}
+    inputs: dict[str, Any] = {
+        "hosts": ["cache1", "db2", "db3"],
+        "settings": {"nodes": [{"host": "cache1"}, {"host": "db2"}]},
+    }
     told = {**TOLD, "port": 5432.0, "askedFirst": True}
     pair = resource(PAIR, "ccc", inputs=inputs, outputs={"served": [told]})
     stack = read(state_of(pair, resource(HOST, "db3", inputs={"address": "192.0.2.3"})))
@@ -322,6 +325,9 @@ def test_members_of_a_pair_are_read() -> None:
     assert stack.hosts["cache1"].members["postgres"] == (member, server)
     assert stack.hosts["db3"].members["postgres"] == (member,)
     assert [each.asked_first for each in stack.served] == [True]
+    inputs["settings"] |= {"witness": {"host": "db3"}, "backup": {"port": 8432}}
+    stack = read(state_of(resource(PAIR, "ccc", inputs=inputs), resource(HOST, "db3", inputs={"address": "192.0.2.3"})))
+    assert stack.hosts["db3"].members["postgres"] == (member, server)
 
 
 def test_component_that_tells_it_in_another_way_is_refused() -> None:

@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+"""The repository of a pair's backups, on the host that keeps it.
+
+    postgres-pair backup [full|diff]   make a backup now, of whoever leads; default diff
+    postgres-pair backups              what there is
+    postgres-pair status               how it is, a line each, "+ what is well" or "- what is not"
+
+By the stack that puts this here:
+
+    postgres-pair begin                a place for this cluster, and a first backup that this does not wait for
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+_FACTS: Final = Path("/usr/local/lib/postgres-pair/repository.json")
+_NO_BACKUP: Final = 2  # info's status code of a stanza that has none
+_KINDS: Final = ("full", "diff")
+
+
+class Trouble(Exception):  # noqa: N818 - it is what a person is told
+    """Something that is not as it should be, in words."""
+
+
+class Repository:
+    """What this host knows of the repository."""
+
+    def __init__(self, facts: Path) -> None:
+        known = json.loads(facts.read_text())
+        self.stanza: str = known["stanza"]
+        self.directory: str = known["directory"]
+        self.max_age: float = known["maxAge"]
+        self.timers: list[str] = known["timers"]
+
+    def command(self, *words: str) -> list[str]:
+        """Return a command of pgBackRest, as whoever owns the repository."""
+        return ["runuser", "-u", "postgres", "--", "pgbackrest", f"--stanza={self.stanza}", *words]
+
+    def run(self, *words: str) -> str:
+        """Run a command of pgBackRest and return what it says.
+
+        Raises:
+            Trouble: With its errors.
+        """
+        run = subprocess.run(self.command(*words), capture_output=True, text=True, cwd="/", check=False)
+        if run.returncode:
+            said = f"{run.stdout}\n{run.stderr}".splitlines()
+            at = next((number for number, line in enumerate(said) if "ERROR" in line), 0)
+            raise Trouble(f"pgbackrest {' '.join(words)}: {' '.join(' '.join(said[at:]).split())[:800]}")
+        return run.stdout
+
+    def info(self) -> dict[str, Any]:
+        """Return what pgBackRest says of the pair's backups."""
+        return dict(json.loads(self.run("info", "--output=json"))[0])
+
+    def begin(self) -> None:
+        """Make a place for this cluster, and see that its WAL arrives there."""
+        if self.directory and Path(self.directory).stat().st_uid != pwd.getpwnam("postgres").pw_uid:
+            # The account may have come anew, with another number, after the repository had been kept.
+            subprocess.run(["chown", "-R", "postgres:postgres", self.directory], check=True)
+        self.run("stanza-create")
+        self.run("check")
+        if self.info()["status"]["code"] == _NO_BACKUP:
+            subprocess.run(["systemctl", "start", "--no-block", "postgres-backup@full.service"], check=True)
+            sys.stdout.write("began the first backup: postgres-pair backups\n")
+
+    def findings(self) -> Iterator[str]:
+        """Yield how it is, for whoever verifies."""
+        try:
+            backups = self.info()["backup"]
+        except Trouble as trouble:
+            yield f"- {trouble}"
+            return
+        for unit in ("pgbackrest.service", *self.timers):
+            if subprocess.run(["systemctl", "is-active", "-q", unit], check=False).returncode:
+                yield f"- {unit} does not run"
+        if not backups:
+            yield "- there is no backup yet: postgres-pair backup full"
+            return
+        newest = backups[-1]
+        age = time.time() - newest["timestamp"]["stop"]
+        if newest["error"]:
+            yield f"- the backup {newest['label']} has damaged pages: look at its log"
+        if age > self.max_age:
+            text = f"the newest backup, {newest['label']}, is {age / 3600:.0f} hours old"
+            yield f"- {text}: journalctl -u 'postgres-backup@*'"
+        else:
+            yield f"+ {len(backups)} backups, the newest {newest['label']}"
+
+
+def main(arguments: list[str]) -> int:
+    """Run as a command; returns its exit code."""
+    verb, *rest = arguments or ["help"]
+    repository = Repository(_FACTS)
+    try:
+        if verb == "begin":
+            repository.begin()
+        elif verb == "status":
+            sys.stdout.write("".join(f"{line}\n" for line in repository.findings()))
+        elif verb == "backups":
+            os.execvp("runuser", repository.command("info", *rest))  # noqa: S606
+        elif verb == "backup" and (rest or ["diff"])[0] in _KINDS:
+            os.execvp(  # noqa: S606
+                "runuser", repository.command(f"--type={(rest or ['diff'])[0]}", "--log-level-console=info", "backup")
+            )
+        else:
+            sys.stdout.write(__doc__ or "")
+            return 0 if verb in ("help", "--help") else 2
+    except Trouble as trouble:
+        sys.stderr.write(f"{trouble}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
