@@ -1,8 +1,8 @@
 """What must be there before the lab's hosts are created, and gone after they were destroyed.
 
 stack: the dev stack's back end in .state/, and the shell lines with which the Pulumi CLI finds it.
-ensure: Docker runs and has the image, the kernel allows enough hosts, and the lab's subnets are free. Safe to repeat,
-and to run twice at a time.
+ensure: Docker runs and has the image (that of nodes too, if the dev stack has a cluster), the kernel allows enough
+hosts, and the lab's subnets are free. Safe to repeat, and to run twice at a time.
 status: what there is of every lab.
 cluster build: the image of the nodes of labs with a Kubernetes cluster, from package registries alone.
 cluster why: what keeps a lab's cluster from being well; exit code 1 if anything does.
@@ -35,6 +35,8 @@ def ensure(settings: LabSettings) -> None:
         version = daemon.ensure()
         limits.raise_them()
         image = host_image.ensure()
+        if stack.settings().nodes:
+            node_image.ensure()
     network.check(settings)
     console.print(f"Lab: Docker {version} and {image} are ready ({time.monotonic() - started:.1f} s).")
 

@@ -54,15 +54,21 @@ def prepare() -> None:
     _configuration().write_text(yaml.safe_dump(configuration, sort_keys=False))
     if salt is None:
         _pulumi("stack", "init", STACK)
-        _remove_strangers(configuration)
+        _remove_strangers()
 
 
-def _remove_strangers(configuration: dict[str, Any]) -> None:
+def settings() -> LabSettings:
+    """The lab of the dev stack, as `Pulumi.dev.yaml` says it."""
+    configuration = _read(ROOT / f"Pulumi.{STACK}.yaml")
+    return load(LabSettings, configuration["config"]["sealed-data-tier:lab"] or {}, "lab")
+
+
+def _remove_strangers() -> None:
     """Removes a lab of the same name that some other state, now gone or elsewhere, knew: it could not be taken over."""
-    settings = load(LabSettings, configuration["config"]["sealed-data-tier:lab"] or {}, "lab")
-    if removal.remains(settings.prefix):
-        console.print(f"Removing a lab {settings.prefix!r} that this checkout's state does not know …")
-        removal.remove(settings.prefix)
+    prefix = settings().prefix
+    if removal.remains(prefix):
+        console.print(f"Removing a lab {prefix!r} that this checkout's state does not know …")
+        removal.remove(prefix)
 
 
 def _configuration() -> Path:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from components.settings import InvalidConfigurationError, load
+from lab import stack
 from lab.cluster import gate, health, identities, node_image
 from lab.settings import POD_SUBNET, SERVICE_SUBNET, ClusterSettings, LabSettings
 
@@ -28,6 +29,14 @@ def test_a_lab_has_no_cluster_unless_it_is_told_so() -> None:
     assert LabSettings().cluster is None
     assert LabSettings().nodes == ()
     assert lab().nodes == ("control", "worker1")
+
+
+def test_the_dev_stack_says_whether_nodes_are_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stack.settings().nodes == ()
+    monkeypatch.setattr(stack, "ROOT", tmp_path)
+    text = "config: {sealed-data-tier:lab: {hosts: [control, worker1], cache: null, cluster: {}}}"
+    (tmp_path / "Pulumi.dev.yaml").write_text(text)
+    assert stack.settings().nodes == ("control", "worker1")
 
 
 def test_every_node_has_pods_of_its_own() -> None:
