@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from posixpath import dirname
@@ -30,7 +31,7 @@ from components.postgres_ha_pair.rendering import (
     Group,
     Place,
 )
-from components.postgres_ha_pair.settings import PATRONI, REPLICATION, REWIND, PostgresHaSettings
+from components.postgres_ha_pair.settings import PATRONI, REPLICATION, REWIND, FenceSettings, PostgresHaSettings
 
 _UNITS: Final = "/etc/systemd/system"
 _DROP_INS: Final = f"{_UNITS}/patroni.service.d"
@@ -39,6 +40,8 @@ _CREATE_CLUSTER: Final = "/etc/postgresql-common/createcluster.conf"
 _FACTS: Final = f"{LIBRARY}/pair.json"
 _INTERNAL: Final = (REPLICATION, REWIND, PATRONI)
 _ACCESS_S: Final = 60
+_FENCE: Final = "postgres-pair-fence.service"
+_FENCE_FILES: Final = (f"{LIBRARY}/fence", f"{LIBRARY}/fence.json", f"{_UNITS}/{_FENCE}")
 
 #: pgBackRest's server, by which hosts reach each other's.
 SERVER: Final = "pgbackrest.service"
@@ -242,12 +245,20 @@ class Member:
         yield File(path=f"{TLS}/etcd.key", content=key, mode=0o600, owner="postgres", group="postgres", secret=True)
         if self.settings.backup:
             yield File(path=PGBACKREST_CONF, content=self.rendered(rendering.pgbackrest_of_node))
+        if self.settings.fence:
+            yield from self._fence_files(self.settings.fence)
         yield File(path=f"{_DROP_INS}/sealed-data-tier.conf", content=rendering.unit(self.settings))
         if self.settings.virtual_ip:
             here = self.rendered(lambda settings, here, _: rendering.virtual_ip_here(settings, here))
             yield File(path=VIRTUAL_IP_HERE, content=here, mode=0o755)
         if self.settings.leader_addresses:
             yield File(path=SYSCTL, content=rendering.sysctl(self.settings))
+
+    def _fence_files(self, fence: FenceSettings) -> Iterator[File]:
+        facts = self.rendered(lambda settings, here, group: rendering.fence_facts(settings, fence, here, group))
+        yield File(path=_FENCE_FILES[0], content=rendering.script("fence.py"), mode=0o755)
+        yield File(path=_FENCE_FILES[1], content=facts)
+        yield File(path=_FENCE_FILES[2], content=rendering.fence_unit(self.settings))
 
     def _configuration(self) -> pulumi.Input[str]:
         def known(group: Group, allowed: list[str]) -> str:
@@ -298,8 +309,10 @@ class Member:
                     # A restart of Patroni is one of PostgreSQL: what the drop-in says of a start waits for the next.
                     reload_on=(*configuration, *certificates, _FACTS, COMMAND),
                 ),
+                *((Unit(name=_FENCE, restart_on=_FENCE_FILES),) if settings.fence else ()),
             ),
             validations=(
+                *([_has_program(settings.fence)] if settings.fence else ()),
                 Validation(
                     name="data, ports and parameters", command=f"python3 @{{{COMMAND}}} examine {staged}", timeout=60
                 ),
@@ -331,6 +344,14 @@ def pgbackrest_directories() -> tuple[Directory, ...]:
         Directory(path="/var/spool/pgbackrest", mode=0o750, discard=True, **kept),
         Directory(path="/var/log/pgbackrest", mode=0o750, discard=True, **kept),
     )
+
+
+def _has_program(fence: FenceSettings) -> Validation:
+    program, user = shlex.quote(fence.command[0]), shlex.quote(fence.user)
+    script = (
+        f"runuser -u {user} -- test -x {program} || {{ echo {program} is no program that {user} may run; exit 1; }}"
+    )
+    return Validation(name="fence.command", command=script)
 
 
 def _no_other_etcd(port: int) -> str:

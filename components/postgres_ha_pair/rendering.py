@@ -20,6 +20,7 @@ from components.postgres_ha_pair.settings import (
     REPLICATION,
     REWIND,
     BackupSettings,
+    FenceSettings,
     PostgresHaSettings,
     login,
     logins,
@@ -432,10 +433,40 @@ def backup_timer(settings: PostgresHaSettings, backup: BackupSettings, kind: str
     )
 
 
+def fence_facts(settings: PostgresHaSettings, fence: FenceSettings, here: Place, group: Group) -> str:
+    """Render fence.json, what the watcher of the other node knows.
+
+    Args:
+        settings: The pair.
+        fence: The command.
+        here: This node.
+        group: All hosts.
+    """
+    other = next(each for each in group.nodes if each != here)
+    known = {
+        "scope": settings.name,
+        "name": here.name,
+        "other": other.name,
+        "address": other.address,
+        "restPort": settings.rest_port,
+        "ports": [settings.rest_port, settings.connections.port, settings.etcd.client_port],
+        "root": f"{TLS}/root.crt",
+        "etcd": _etcd_urls(settings, group),
+        "etcdTls": f"{ETCD}/tls",
+        **fence.model_dump(mode="json"),
+    }
+    return json.dumps(known, indent=2) + "\n"
+
+
+def fence_unit(settings: PostgresHaSettings) -> str:
+    """Render postgres-pair-fence.service."""
+    return _TEMPLATES.render("fence.service.j2", {"settings": settings, "script": f"{LIBRARY}/fence"})
+
+
 def _etcd_urls(settings: PostgresHaSettings, group: Group) -> list[str]:
     return [f"https://{bracketed(each.address)}:{settings.etcd.client_port}" for each in group.members]
 
 
 def script(name: str) -> str:
-    """Return one of the scripts: `pair.py`, `repository.py` or `member.sh`."""
+    """Return one of the scripts: `pair.py`, `fence.py`, `repository.py` or `member.sh`."""
     return (_SCRIPTS / name).read_text()

@@ -19,6 +19,7 @@ from components.keepalived_vip.settings import (
     RouterId,
     VirtualAddress,
 )
+from components.names import account_name
 from components.passwords import PasswordSettings
 from components.settings import DirectoryPath, HostName, Port, Problem, ServerNode, Settings, Some, refuse
 
@@ -35,6 +36,8 @@ _SECONDS: Final = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86_400}
 _SHORTEST_PASSPHRASE: Final = 20
 # What pgbackrest.conf takes as a value: in one line, without blanks around it.
 _VALUE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
+# What systemd hands on as it is.
+_ARGUMENT: Final = re.compile(r"[!-#&-~]+")
 _DATA_NODES: Final = 2
 _RESERVED_USERS: Final = ("postgres", "public", "none", "user", "all", "replication", "sameuser", "samerole")
 _RESERVED_DATABASES: Final = ("postgres", "template0", "template1", "all", "replication", "sameuser", "samerole")
@@ -97,12 +100,19 @@ def _plain_secret(given: SecretStr) -> SecretStr:
     return given
 
 
+def _argument(text: str) -> str:
+    if not _ARGUMENT.fullmatch(text):
+        raise ValueError(f"{text!r} cannot be an argument: give printable ASCII without blanks, '$' and '%'")
+    return text
+
+
 def _word(text: str) -> str:
     if not _PASSWORD.fullmatch(text):
         raise ValueError(f"{text!r} cannot be used: give it without blanks")
     return text
 
 
+Argument = Annotated[str, AfterValidator(_argument)]
 Word = Annotated[str, AfterValidator(_word)]
 Calendar = Annotated[str, AfterValidator(_calendar)]
 PlainSecret = Annotated[SecretStr, AfterValidator(_plain_secret)]
@@ -395,6 +405,33 @@ class BackupSettings(Settings):
     port: Port = 8432
 
 
+class FenceSettings(Settings):
+    """A command that confirms that the other node's host is off, so that nobody has to wait for its lease to end.
+
+    It is run on the standby, with the name and the address of the former leader as its last two arguments, and only
+    while that one answers nothing at all, etcd has its majority, the standby has all that was confirmed, and failover
+    is not paused. Exit code 0 says: nothing that ran on that host runs any more, because its power is off, or it was
+    reset. Everything else, and too long a time, says nothing.
+
+    Attributes:
+        command: Absolute path of the program, then its first arguments, without `$`, `%` and blanks.
+        user: Whose rights it has, default `nobody`.
+        timeout: Seconds that it may take, default 10; then it is killed, and all that it has started.
+        silence: Seconds without any answer before it is run, default 3.
+    """
+
+    command: Some[Argument]
+    user: Annotated[str, AfterValidator(account_name)] = "nobody"
+    timeout: int = Field(default=10, ge=1, le=300)
+    silence: int = Field(default=3, ge=1, le=60)
+
+    @model_validator(mode="after")
+    def _is_a_program(self) -> FenceSettings:
+        if not self.command[0].startswith("/"):
+            refuse([(("command", 0), f"{self.command[0]!r} is no program: give its absolute path")])
+        return self
+
+
 class PostgresHaSettings(Settings):
     """Two PostgreSQL servers under Patroni, and a witness.
 
@@ -421,6 +458,7 @@ class PostgresHaSettings(Settings):
         passwords: Generations of generated passwords. Two at most are accepted at a time, one after the other.
         certificates: Kind of key, validity and renewal of the nodes' and the client's certificates.
         backup: Backups and archived WAL; default none.
+        fence: A command that confirms that a lost leader's host is off; default none.
         watchdog: `automatic` (default: where postgres may open /dev/watchdog), `required` or `off`.
         data_directory: Default `/var/lib/postgresql/<version>/<name>`.
         adopt: Host that has a cluster in its data directory already which becomes the pair's; default none.
@@ -448,6 +486,7 @@ class PostgresHaSettings(Settings):
     passwords: PasswordSettings = PasswordSettings()
     certificates: CertificateSettings = CertificateSettings()
     backup: BackupSettings | None = None
+    fence: FenceSettings | None = None
     watchdog: WatchdogMode = WatchdogMode.AUTOMATIC
     data_directory: DirectoryPath | None = None
     adopt: str | None = None
@@ -545,6 +584,9 @@ class PostgresHaSettings(Settings):
         if self.connections.reserved >= self.connections.limit:
             text = f"{self.connections.reserved} of {self.connections.limit} leaves none to applications: lower it"
             yield ("connections", "reserved"), text
+        if self.fence and self.fence.silence + self.fence.timeout >= self.failover.ttl:
+            text = f"{self.fence.timeout} with silence ({self.fence.silence}) is no less than failover.ttl"
+            yield ("fence", "timeout"), f"{text} ({self.failover.ttl}), after which nobody asks: lower it"
         if self.etcd.election_ms < 5 * self.etcd.heartbeat_ms:
             text = f"{self.etcd.election_ms} is less than five heartbeats of {self.etcd.heartbeat_ms} ms: raise it"
             yield ("etcd", "electionMs"), text

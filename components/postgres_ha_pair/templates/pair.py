@@ -424,6 +424,9 @@ class Pair:
             if (has := self.sql(f"SHOW {name}").strip()) != want:
                 yield f"- {name} is {has}, not {want}"
         yield from self._archiving()
+        if note := self.etcd_value("fenced"):
+            node, at, by = note.split(",")
+            yield f"+ {node} was fenced at {at}, by {by}"
         shown = self.sql("SELECT slot_name FROM pg_replication_slots WHERE wal_status = 'lost'").split()
         for slot in shown:
             yield f"- the slot {slot} has been given up: its standby needs postgres-pair reinit"

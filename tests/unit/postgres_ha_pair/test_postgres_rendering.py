@@ -69,6 +69,11 @@ def rendered(settings: PostgresHaSettings) -> dict[str, str]:
             "repository/full.timer": rendering.backup_timer(settings, settings.backup, "full"),
             "repository/differential.timer": rendering.backup_timer(settings, settings.backup, "diff"),
         }
+    if settings.fence:
+        files |= {
+            "fence.json": rendering.fence_facts(settings, settings.fence, here, everybody),
+            "postgres-pair-fence.service": rendering.fence_unit(settings),
+        }
     return files
 
 

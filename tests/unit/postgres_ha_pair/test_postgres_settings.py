@@ -93,6 +93,19 @@ def problems(data: dict[str, Any]) -> list[str]:
             varied(PAIR, "backup", {**BACKUP, "s3": {**BUCKET, "keySecret": "a\nb"}}),
             "postgres.backup.s3.keySecret: is empty or has more than printable ASCII: copy it again",
         ),
+        (varied(PAIR, "fence", {"command": []}), "postgres.fence.command: is empty: list at least one"),
+        (
+            varied(PAIR, "fence", {"command": ["power-off"]}),
+            "postgres.fence.command[0]: 'power-off' is no program: give its absolute path",
+        ),
+        (
+            varied(PAIR, "fence", {"command": ["/bin/off", "$HOME"]}),
+            "postgres.fence.command[1]: '$HOME' cannot be an argument: give printable ASCII without blanks",
+        ),
+        (
+            varied(PAIR, "fence", {"command": ["/bin/off"], "timeout": 17}),
+            "postgres.fence.timeout: 17 with silence (3) is no less than failover.ttl (20), after which nobody asks",
+        ),
         (varied(PAIR, "slots", 3), "postgres.slots: nobody reads this key: use one of adopt, "),
     ],
 )
