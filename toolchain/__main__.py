@@ -42,7 +42,7 @@ def main() -> int:
 
 def _line(piece: Piece) -> str:
     source = "official" if piece.source == "official" else "STAND-IN, for where Pulumi's downloads cannot be reached"
-    return f"{piece.name:8} {piece.version:8} {source}"
+    return f"{piece.name:10} {piece.version:8} {source}"
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from toolchain.ensure import ensure
 from toolchain.errors import ToolchainError
 from toolchain.versions import Versions
 
+PIECES = ["cli", "command", "docker", "kubernetes", "tls"]
+
 
 def sources(ready: Ready) -> dict[str, str]:
     return {piece.name: piece.source for piece in ready.pieces}
@@ -25,11 +27,11 @@ def sources(ready: Ready) -> dict[str, str]:
 @pytest.mark.usefixtures("builds")
 def test_where_nothing_answers_all_is_built(builds: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     ready = ensure()
-    assert sources(ready) == dict.fromkeys(["cli", "command", "docker", "tls"], "stand-in")
-    assert sorted(builds) == ["cli", "command", "docker", "tls"]
+    assert sources(ready) == dict.fromkeys(PIECES, "stand-in")
+    assert sorted(builds) == PIECES
     assert "Pulumi's downloads cannot be reached" in capsys.readouterr().err
     assert ensure() == ready
-    assert len(builds) == 4
+    assert len(builds) == len(PIECES)
 
 
 def test_where_downloads_answer_nothing_is_built(
@@ -62,7 +64,7 @@ def test_stand_ins_give_way_to_official_releases(
 
     downloads.files.clear()
     assert ensure() == ready
-    assert len(builds) == 4
+    assert len(builds) == len(PIECES)
 
 
 def test_what_is_missing_is_built_and_said(
@@ -71,7 +73,7 @@ def test_what_is_missing_is_built_and_said(
     downloads.publish(archive, pinned.cli)
     downloads.without_plugins("docker")
     ready = ensure()
-    assert sources(ready) == {"cli": "official", "command": "official", "docker": "stand-in", "tls": "official"}
+    assert sources(ready) == {**dict.fromkeys(PIECES, "official"), "docker": "stand-in"}
     assert builds == ["docker"]
     said = capsys.readouterr().err
     assert f"plugin docker {pinned.plugins['docker']}: error: 404 HTTP error" in said
@@ -82,7 +84,7 @@ def test_a_download_that_breaks_off(pinned: Versions, downloads: Downloads, arch
     downloads.publish(archive, pinned.cli)
     del downloads.files[f"/{archive}"]
     ready = ensure()
-    assert sources(ready) == {"cli": "stand-in", "command": "official", "docker": "official", "tls": "official"}
+    assert sources(ready) == {**dict.fromkeys(PIECES, "official"), "cli": "stand-in"}
     assert builds == ["cli"]
 
 
@@ -143,7 +145,7 @@ def test_command_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
         return capsys.readouterr().out
 
     lines = run().splitlines()
-    assert len(lines) == 4
+    assert len(lines) == len(PIECES)
     assert all("STAND-IN" in line for line in lines)
     tree = ensure().tree
     assert run("path") == f"{tree}/bin\n"

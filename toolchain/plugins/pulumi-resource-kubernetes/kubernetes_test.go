@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"reflect"
+	"strings"
+	"testing"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+func properties(made map[string]any) property.Map {
+	return resource.FromResourcePropertyMap(resource.NewPropertyMapFromMap(made))
+}
+
+func urn(kind string) resource.URN {
+	return resource.NewURN("test", "test", "", tokens.Type(kind), "Thing")
+}
+
+func TestKindsOfOtherPluginsAreRefused(t *testing.T) {
+	for _, token := range []string{
+		"kubernetes:core/v1:ConfigMapPatch", "kubernetes:core/v1:SecretList", "kubernetes:helm.sh/v3:Release",
+		"kubernetes:yaml/v2:ConfigGroup", "kubernetes:apps/v1:DaemonSet", "kubernetes:storage.k8s.io/v1:StorageClass",
+	} {
+		if _, err := kindOf(tokens.Type(token)); err == nil || !strings.Contains(err.Error(), token+" is not supported") {
+			t.Errorf("%s: %v", token, err)
+		}
+	}
+	custom, err := kindOf("kubernetes:spinnaker.io/v1alpha2:SpinnakerService")
+	if err != nil || custom.gvk != gvk("spinnaker.io", "v1alpha2", "SpinnakerService") {
+		t.Error(custom, err)
+	}
+}
+
+func TestNamesAreMadeOnceAndSaidToBe(t *testing.T) {
+	k := &kubernetes{}
+	req := p.CheckRequest{Urn: urn("kubernetes:core/v1:Secret"), Inputs: properties(map[string]any{"kind": "Secret"})}
+	first, err := k.check(context.Background(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := text(first.Inputs, "metadata", "name")
+	if !strings.HasPrefix(name, "thing-") || len(name) != len("thing-")+randomness {
+		t.Error(name)
+	}
+	if text(first.Inputs, "metadata", "namespace") != "default" {
+		t.Error(first.Inputs)
+	}
+	req.State = first.Inputs
+	if second, _ := k.check(context.Background(), req); text(second.Inputs, "metadata", "name") != name {
+		t.Error(second.Inputs)
+	}
+}
+
+func TestWhatIsInASecretIsSecret(t *testing.T) {
+	made := secretAs(properties(map[string]any{"kind": "Secret", "data": map[string]any{"a": "b"}}), property.Map{})
+	if !made.Get("data").Secret() {
+		t.Error(made)
+	}
+	given := property.NewMap(map[string]property.Value{"data": property.New("b").WithSecret(true)})
+	if made := secretAs(properties(map[string]any{"kind": "ConfigMap", "data": "b"}), given); !made.Get("data").Secret() {
+		t.Error(made)
+	}
+}
+
+func TestWhatIsReplaced(t *testing.T) {
+	named := func(name string, more map[string]any) property.Map {
+		more["metadata"] = map[string]any{"name": name, "namespace": "n"}
+		return properties(more)
+	}
+	selecting := func(app string) map[string]any {
+		return map[string]any{"spec": map[string]any{"selector": map[string]any{"matchLabels": map[string]any{"app": app}}}}
+	}
+	for _, each := range []struct {
+		kind        string
+		old, wanted property.Map
+		path        string
+		as          p.DiffKind
+		first       bool
+	}{
+		{"apps/v1:StatefulSet", named("a", selecting("x")), named("a", selecting("y")),
+			"spec.selector.matchLabels.app", p.UpdateReplace, true},
+		{"core/v1:ServiceAccount", named("a", map[string]any{}), named("b", map[string]any{}),
+			"metadata.name", p.UpdateReplace, false},
+		{"core/v1:ConfigMap", named("a", map[string]any{"data": map[string]any{"k": "1"}}), named("a", map[string]any{}),
+			"data", p.DeleteReplace, true},
+		{"core/v1:Service", named("a", map[string]any{"spec": map[string]any{"type": "ClusterIP"}}),
+			named("a", map[string]any{"spec": map[string]any{"type": "NodePort"}}), "spec.type", p.Update, false},
+	} {
+		req := p.DiffRequest{Urn: urn("kubernetes:" + each.kind), OldInputs: each.old, Inputs: each.wanted}
+		diff, err := (&kubernetes{}).diff(context.Background(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted := map[string]p.PropertyDiff{each.path: {Kind: each.as, InputDiff: true}}
+		if !reflect.DeepEqual(diff.DetailedDiff, wanted) || diff.DeleteBeforeReplace != each.first {
+			t.Errorf("%s: %v", each.kind, diff)
+		}
+	}
+}
+
+func TestTextOfASecretIsSentAsData(t *testing.T) {
+	sent := object(properties(map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "stringData": map[string]any{"a": "b"}, "data": map[string]any{"c": "ZA=="},
+	}))
+	data, _, _ := unstructured.NestedStringMap(sent.Object, "data")
+	if !reflect.DeepEqual(data, map[string]string{"a": "Yg==", "c": "ZA=="}) || sent.Object["stringData"] != nil {
+		t.Error(sent.Object)
+	}
+}
+
+func TestWhatAWorkloadLacks(t *testing.T) {
+	set := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apps/v1", "kind": "StatefulSet",
+		"metadata": map[string]any{"generation": int64(2)},
+		"spec":     map[string]any{"replicas": int64(2)},
+		"status": map[string]any{
+			"observedGeneration": int64(2), "replicas": int64(2), "updatedReplicas": int64(2), "readyReplicas": int64(1),
+		},
+	}}
+	if lacks, final := unready(set); lacks != "1 of 2 readyReplicas" || final {
+		t.Error(lacks, final)
+	}
+	_ = unstructured.SetNestedField(set.Object, int64(2), "status", "readyReplicas")
+	if lacks, _ := unready(set); lacks != "" {
+		t.Error(lacks)
+	}
+}
