@@ -83,7 +83,7 @@ func (k *kubernetes) diffConfig(_ context.Context, req p.DiffRequest) (p.DiffRes
 			response.DetailedDiff[key] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
 		}
 	}
-	before, after := server(read(old)), server(read(req.Inputs))
+	before, after := server(settingsOf(old)), server(settingsOf(req.Inputs))
 	if before != "" && after != "" && before != after {
 		response.DetailedDiff["kubeconfig"] = p.PropertyDiff{Kind: p.UpdateReplace, InputDiff: true}
 	}
@@ -91,13 +91,13 @@ func (k *kubernetes) diffConfig(_ context.Context, req p.DiffRequest) (p.DiffRes
 }
 
 func (k *kubernetes) configure(_ context.Context, req p.ConfigureRequest) error {
-	k.settings = read(req.Args)
+	k.settings = settingsOf(req.Args)
 	// Nobody is asked before something has to be: previews work where there is no cluster yet.
 	k.connect = sync.OnceValues(k.settings.connect)
 	return nil
 }
 
-func read(args property.Map) settings {
+func settingsOf(args property.Map) settings {
 	return settings{
 		kubeconfig:       text(args, "kubeconfig"),
 		context:          text(args, "context"),
