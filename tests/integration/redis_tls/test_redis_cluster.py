@@ -12,6 +12,7 @@ import pytest
 import redis
 from redis.cluster import RedisCluster
 
+from components.redis_tls_cluster.rendering import script
 from tests.integration.redis_tls.stack import HOSTS, Stack
 from tests.integration.support import wait_for
 
@@ -78,12 +79,10 @@ def replica_of_another(stack: Stack, host: str) -> str:
 
 
 def prepare_plan(stack: Stack, *hosts: str) -> None:
-    """Have the scripts on the first host once more, for these hosts as a group without replicas."""
-    addresses = " ".join(stack.address(each) for each in hosts)
-    stack.host(hosts[0]).run(
-        f"cp -a /usr/local/lib/valkey-tls {PLAN} && "
-        f"sed -i -e \"s/^NODES=.*/NODES='{addresses}'/\" -e s/^REPLICAS=.*/REPLICAS=0/ {PLAN}/node.env"
-    )
+    """Have what brings a group together on the first host, for these hosts without replicas."""
+    first, addresses = stack.host(hosts[0]), " ".join(stack.address(each) for each in hosts)
+    change = f"sed -i -e \"s/^NODES=.*/NODES='{addresses}'/\" -e s/^REPLICAS=.*/REPLICAS=0/ {PLAN}/node.env"
+    first.run(f"cp -a /usr/local/lib/valkey-tls {PLAN} && {change} && cat >{PLAN}/group", stdin=script("group"))
 
 
 @contextmanager
