@@ -83,6 +83,7 @@ class Role:
         name: Name of the resource.
         files: Files by path.
         directories: Mode and `user:group` by path.
+        filled: Directories that go with all that is in them: what that is, is for their service.
         users: System users.
         units: systemd units that run.
     """
@@ -90,6 +91,7 @@ class Role:
     name: str
     files: Mapping[str, File] = field(default_factory=dict)
     directories: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    filled: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
 
@@ -182,6 +184,11 @@ class Host:
         return {path: place for role in self.roles for path, place in role.directories.items()}
 
     @property
+    def filled(self) -> frozenset[str]:
+        """All directories that services fill."""
+        return frozenset(path for role in self.roles for path in role.filled)
+
+    @property
     def units(self) -> tuple[str, ...]:
         """All units that the stack runs."""
         return tuple(dict.fromkeys(unit for role in self.roles for unit in role.units))
@@ -223,11 +230,28 @@ class VirtualIps:
         name: Name of the resource.
         hosts: Names of the hosts that may hold them.
         instances: Addresses that move together, by the instance's name.
+        led: Names of the instances that follow a leader: on the other hosts their checks fail all the time.
     """
 
     name: str
     hosts: tuple[str, ...]
     instances: Mapping[str, tuple[str, ...]]
+    led: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two PostgreSQL servers.
+
+    Attributes:
+        name: Name of the resource.
+        nodes: Names of their hosts.
+        port: Where they listen.
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    port: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,6 +286,7 @@ class Stack:
         caches: Cache services.
         served: Certificates that services show.
         vips: Virtual IPs.
+        pairs: Pairs of PostgreSQL servers.
         client_networks: Networks from which a cache may have clients, such as a cluster's pods.
         exemptions: Exceptions from policies, by policy.
     """
@@ -270,6 +295,7 @@ class Stack:
     caches: tuple[Cache, ...] = ()
     served: tuple[ServedCertificate, ...] = ()
     vips: tuple[VirtualIps, ...] = ()
+    pairs: tuple[Pair, ...] = ()
     client_networks: tuple[Network, ...] = ()
     exemptions: Mapping[str, tuple[Exemption, ...]] = field(default_factory=dict)
 

@@ -20,6 +20,7 @@ from verification.model import (
     File,
     Host,
     Login,
+    Pair,
     Role,
     ServedCertificate,
     Stack,
@@ -69,6 +70,7 @@ def read(state: State) -> Stack:
         caches=tuple(_cache(state, each) for each in state.of_kind(_CACHE)),
         served=served,
         vips=tuple(map(_virtual_ips, state.of_kind(_VIRTUAL_IPS))),
+        pairs=tuple(map(_pair, state.of_kind(_POSTGRES))),
     )
 
 
@@ -161,12 +163,12 @@ def _role(state: State, role: Resource) -> Role:
     return Role(
         name=role.name,
         files=files,
-        # What goes with all that is in it is for the service to fill.
         directories={
             path: _place(place)
             for path, place in inputs.get("directories", {}).items()
             if path not in inputs.get("discards", ())
         },
+        filled=tuple(inputs.get("discards", ())),
         users=tuple(user.split(" ")[0] for user in inputs.get("users", ())),
         units=tuple(inputs.get("units", ())),
     )
@@ -189,7 +191,14 @@ def _virtual_ips(group: Resource) -> VirtualIps:
         name=group.name,
         hosts=tuple(group.inputs["hosts"]),
         instances={each["name"]: tuple(vip.partition("/")[0] for vip in each["addresses"]) for each in instances},
+        led=frozenset(each["name"] for each in instances if each.get("followsLeader")),
     )
+
+
+def _pair(pair: Resource) -> Pair:
+    settings = pair.inputs["settings"]
+    nodes = tuple(node["host"] for node in settings["nodes"])
+    return Pair(name=pair.name, nodes=nodes, port=int(settings["connections"]["port"]))
 
 
 def _balancer(balancer: Resource) -> Balancer:

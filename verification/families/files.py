@@ -89,7 +89,7 @@ def _strangers(host: Host, facts: Facts) -> Iterator[str]:
     Drop-in directories are shared with administrators; what is in them is for the policies to judge. A directory of a
     service's account holds what the service writes.
     """
-    known = {*host.files, *host.directories}
+    known = {*host.files, *host.directories, *host.filled}
     own = {
         path for path, (_, owner) in host.directories.items() if not path.endswith(".d") and owner.startswith("root:")
     }

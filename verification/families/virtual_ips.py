@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from policies.parsers import keepalived
@@ -26,7 +26,7 @@ def questions(host: Host) -> Iterable[Question]:
         yield Question("keepalived", SCRIPT)
 
 
-def judge(_: Stack, host: Host, facts: Facts) -> Outcome | None:
+def judge(stack: Stack, host: Host, facts: Facts) -> Outcome | None:
     """Compare what keepalived runs with what was written; that the file is as written is for `files` to say."""
     if SCRIPT not in host.files:
         return None
@@ -39,12 +39,15 @@ def judge(_: Stack, host: Host, facts: Facts) -> Outcome | None:
         return Outcome(host=host.name, problems=("not done: what keepalived says of itself cannot be read",))
     top = keepalived.parse(host.files[CONFIGURATION].text or "").top
     written = {each.words[1]: each for each in top.all("vrrp_instance")}
+    led = {name for group in stack.vips if host.name in group.hosts for name in group.led}
     return Outcome(
-        host=host.name, summary="keepalived runs what was written", problems=tuple(_differences(written, told))
+        host=host.name, summary="keepalived runs what was written", problems=tuple(_differences(written, told, led))
     )
 
 
-def _differences(written: Mapping[str, Statement], told: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _differences(
+    written: Mapping[str, Statement], told: Mapping[str, Mapping[str, Any]], led: Container[str]
+) -> Iterator[str]:
     for name in sorted(set(told) - set(written)):
         yield f"keepalived runs the instance {name!r}, which is not in {CONFIGURATION}"
     for name, instance in sorted(written.items()):
@@ -61,7 +64,7 @@ def _differences(written: Mapping[str, Statement], told: Mapping[str, Mapping[st
         if known != wanted_ones:
             shown = ", ".join(sorted(known)) or "no address"
             yield f"instance {name!r} runs with {shown}, not {', '.join(sorted(wanted_ones))}"
-        if runs["state"] == _FAULT:
+        if runs["state"] == _FAULT and name not in led:
             yield f"instance {name!r} is in state FAULT: its health check fails, or its interface or address is gone"
 
 

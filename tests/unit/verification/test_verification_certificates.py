@@ -305,19 +305,20 @@ def test_what_is_served_is_read_from_any_component_once() -> None:
 
 
 def test_virtual_ips_are_read() -> None:
-    instances = [{"name": "front", "addresses": ["192.0.2.5/24", "2001:db8::5/64"]}]
+    instances = [{"name": "front", "addresses": ["192.0.2.5/24", "2001:db8::5/64"], "followsLeader": True}]
     inputs = {"hosts": ["lb1", "lb2"], "settings": {"instances": instances}}
     group = resource("sealed-data-tier:keepalived_vip:KeepalivedVip", "front", inputs=inputs)
     (vips,) = read(state_of(group)).vips
     assert (vips.name, vips.hosts) == ("front", ("lb1", "lb2"))
     assert vips.instances == {"front": ("192.0.2.5", "2001:db8::5")}
+    assert vips.led == {"front"}
+
+
+SERVERS = {"nodes": [{"host": "cache1"}, {"host": "db2"}], "connections": {"port": 5432.0}}
 
 
 def test_members_of_a_pair_are_read() -> None:
-    inputs: dict[str, Any] = {
-        "hosts": ["cache1", "db2", "db3"],
-        "settings": {"nodes": [{"host": "cache1"}, {"host": "db2"}]},
-    }
+    inputs: dict[str, Any] = {"hosts": ["cache1", "db2", "db3"], "settings": SERVERS}
     told = {**TOLD, "port": 5432.0, "askedFirst": True}
     pair = resource(PAIR, "ccc", inputs=inputs, outputs={"served": [told]})
     stack = read(state_of(pair, resource(HOST, "db3", inputs={"address": "192.0.2.3"})))
@@ -325,7 +326,8 @@ def test_members_of_a_pair_are_read() -> None:
     assert stack.hosts["cache1"].members["postgres"] == (member, server)
     assert stack.hosts["db3"].members["postgres"] == (member,)
     assert [each.asked_first for each in stack.served] == [True]
-    inputs["settings"] |= {"witness": {"host": "db3"}, "backup": {"port": 8432}}
+    assert [(each.name, each.nodes, each.port) for each in stack.pairs] == [("ccc", ("cache1", "db2"), 5432)]
+    inputs["settings"] = {**SERVERS, "witness": {"host": "db3"}, "backup": {"port": 8432}}
     stack = read(state_of(resource(PAIR, "ccc", inputs=inputs), resource(HOST, "db3", inputs={"address": "192.0.2.3"})))
     assert stack.hosts["db3"].members["postgres"] == (member, server)
 

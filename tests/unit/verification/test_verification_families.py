@@ -40,6 +40,7 @@ from verification.families import (
     listeners,
     members,
     policies,
+    replication,
     traffic,
     units,
     virtual_ips,
@@ -257,13 +258,13 @@ def test_who_holds_and_who_stands_by_is_told() -> None:
     }
 
 
-def keepalived(*running: dict[str, Any]) -> list[str]:
+def keepalived(*running: dict[str, Any], stack: Stack = STACK) -> list[str]:
     """What is said of a keepalived that runs some instances."""
     files = {virtual_ips.SCRIPT: text_file(""), virtual_ips.CONFIGURATION: text_file(INSTANCE)}
     host = replace(OUTSIDER, roles=(Role(name="keepalived", files=files),))
     assert [str(each) for each in virtual_ips.questions(host)] == [f"keepalived\t{virtual_ips.SCRIPT}"]
     told = json.dumps([{"data": each, "stats": {}} for each in running])
-    outcome = virtual_ips.judge(STACK, host, Facts(keepalived={virtual_ips.SCRIPT: told}))
+    outcome = virtual_ips.judge(stack, host, Facts(keepalived={virtual_ips.SCRIPT: told}))
     assert outcome is not None
     return list(outcome.problems)
 
@@ -284,6 +285,28 @@ def keepalived(*running: dict[str, Any]) -> list[str]:
 )
 def test_keepalived_runs_what_was_written(change: dict[str, Any], problem: str | None) -> None:
     assert keepalived({**RUNNING, **change}) == ([problem] if problem else [])
+
+
+@pytest.mark.parametrize(
+    ("seen", "refused", "problems"),
+    [
+        ("t", "ERROR:  cannot execute CREATE TABLE in a read-only transaction", []),
+        ("", "ERROR:  cannot execute CREATE TABLE in a read-only transaction", ["does not show a table that db1 made"]),
+        ("t", "", ["did not refuse a write: it was taken"]),
+        ("t", "FATAL:  the database system is starting up", ["did not refuse a write: FATAL"]),
+    ],
+)
+def test_a_standby_shows_and_refuses(seen: str, refused: str, problems: list[str]) -> None:
+    found = list(replication.judge("db1", seen=seen, refused=refused))
+    assert len(found) == len(problems)
+    assert all(each.startswith(problem) for each, problem in zip(found, problems, strict=True))
+
+
+def test_who_does_not_lead_waits_in_fault() -> None:
+    group = replace(GROUP, hosts=(OUTSIDER.name, "lb"), led=frozenset({"front"}))
+    assert keepalived({**RUNNING, "state": 3}, stack=replace(STACK, vips=(group,))) == []
+    elsewhere = replace(group, hosts=("app", "lb"))
+    assert keepalived({**RUNNING, "state": 3}, stack=replace(STACK, vips=(elsewhere,))) != []
 
 
 def test_keepalived_runs_all_that_was_written_and_nothing_else() -> None:
@@ -637,6 +660,14 @@ def test_file_whose_text_the_state_does_not_have_is_not_well() -> None:
 def test_file_beside_the_stacks_own_is_found_except_where_directories_are_shared() -> None:
     names = frozenset({*facts_of(APPLICATION).names, f"{OWN}/more.keys", "/etc/systemd/system/x.service.d/mine.conf"})
     assert only(drift(names=names)) == f"{OWN}/more.keys was not written by the stack, and is read as if it were"
+
+
+def test_directory_that_a_service_fills_is_not_beside_the_stacks_own() -> None:
+    host = replace(APPLICATION, roles=(*APPLICATION.roles, Role(name="pair", filled=(f"{OWN}/patroni.d",))))
+    facts = facts_of(APPLICATION)
+    outcome = files.judge(STACK, host, replace(facts, names=frozenset({*facts.names, f"{OWN}/patroni.d"})))
+    assert outcome is not None
+    assert outcome.problems == ()
 
 
 @pytest.mark.parametrize(

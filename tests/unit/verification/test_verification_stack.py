@@ -108,7 +108,8 @@ def test_no_secret_is_shown() -> None:
 
 
 def test_files_are_those_that_were_reviewed_and_those_that_were_sent() -> None:
-    roles = role("tunnels", "app", {CONFIG: "reviewed"}, {KEY: "sent"}, directories={"/etc/x": "0755 root:root"})
+    places = {"/etc/x": "0755 root:root", "/etc/x/y.d": "0755 root:root"}
+    roles = role("tunnels", "app", {CONFIG: "reviewed"}, {KEY: "sent"}, directories=places, discards=["/etc/x/y.d"])
     found = only(read(state(*host("app"), *roles)))
     assert (found.files[CONFIG].text, found.files[CONFIG].secret, found.files[CONFIG].mode) == (
         "reviewed",
@@ -117,6 +118,7 @@ def test_files_are_those_that_were_reviewed_and_those_that_were_sent() -> None:
     )
     assert (found.files[KEY].text, found.files[KEY].secret, found.files[KEY].owner) == ("sent", True, "root:root")
     assert found.directories == {"/etc/x": ("0755", "root:root")}
+    assert found.filled == {"/etc/x/y.d"}
 
 
 def test_role_that_never_ran_has_no_text_of_its_secret_files() -> None:
