@@ -1,4 +1,4 @@
-"""The pair of the integration tests, for what is not yet sure to pass on a busy machine."""
+"""The pair of the integration tests, for what takes long."""
 
 from tests.integration.postgres.conftest import _stack, pair
 
