@@ -85,11 +85,11 @@ timings = st.builds(
     restart_delay=st.sampled_from(["1ms", "500ms", "5s"]),
 )
 targets = st.builds(endpoint, addresses, ports)
-patient = settings(deadline=None, max_examples=50)  # other tests may run beside this one
+fewer = settings(max_examples=50)
 keys = st.binary(min_size=32, max_size=32).map(lambda raw: f"ssh-ed25519 {'A' * 24}{raw.hex()}")
 
 
-@patient
+@fewer
 @given(
     far=addresses,
     port=ports,
@@ -131,7 +131,7 @@ def test_client_is_read_back(
     assert read.possible("LocalForward", {"originalhost": "another"}) == [None]
 
 
-@patient
+@fewer
 @given(accounts, st.lists(targets, min_size=1, max_size=5, unique=True), timings)
 def test_server_is_read_back(user: str, allowed: list[str], timing: Timing) -> None:
     path = f"/etc/ssh/sshd_config.d/50-{user}.conf"
@@ -149,7 +149,7 @@ def test_server_is_read_back(user: str, allowed: list[str], timing: Timing) -> N
     assert [option.value for option in read.possible("PermitRootLogin", {"user": "root"}) if option] == ["no"]
 
 
-@patient
+@fewer
 @given(keys, st.lists(networks, min_size=1, max_size=4), st.lists(targets, min_size=1, max_size=4), labels)
 def test_admitted_key_is_read_back(key: str, sources: list[str], allowed: list[str], client: str) -> None:
     line = rendering.authorized_key(
@@ -165,7 +165,7 @@ def test_admitted_key_is_read_back(key: str, sources: list[str], allowed: list[s
     assert read.has("restrict")
 
 
-@patient
+@fewer
 @given(st.lists(st.tuples(addresses, ports, keys), min_size=1, max_size=5))
 def test_pinned_hosts_are_read_back(ends: list[tuple[str, int, str]]) -> None:
     far_ends = [FarEnd(address=address, port=port, host_key=key) for address, port, key in ends]
@@ -177,7 +177,7 @@ def test_pinned_hosts_are_read_back(ends: list[tuple[str, int, str]]) -> None:
     assert len(pins) == len(set(far_ends))
 
 
-@patient
+@fewer
 @given(names, accounts, timings, st.sampled_from(["redis", "tcp"]))
 def test_unit_is_read_back(instance: str, user: str, timing: Timing, probe: str) -> None:
     path = "/etc/systemd/system/tunnel.service"

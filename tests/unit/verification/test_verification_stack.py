@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.cache_service.settings import PASSWORD
@@ -200,7 +200,6 @@ def test_applications_of_a_cache_are_the_hosts_before_its_load_balancer() -> Non
     assert [(each.user, each.key) for each in found.hosts["app"].tunnels] == [("tunnel", "a key")]
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 def test_any_password_is_read_back(password: str) -> None:
     assert cache(password).caches[0].password == password
