@@ -640,10 +640,6 @@ class Pair:
 
     def _lead(self) -> None:
         """Lead with what was restored."""
-        own = self.control_data()["Database system identifier"]
-        if own != self.etcd_value("initialize"):
-            # The pair was made anew under its former name, after everything but the repository had been lost.
-            self._etcd("put", "initialize", own)
         subprocess.run(["systemctl", "start", "patroni.service"], check=True)
         self.until(self._holds_the_lock)
 
