@@ -128,14 +128,11 @@ class Pair:
 
     def etcd_value(self, key: str) -> str:
         """Return what etcd has at a key of the pair, empty if nothing."""
-        return self._etcd("get", key, "--print-value-only")
-
-    def _etcd(self, verb: str, key: str, *words: str) -> str:
         tls = self.etcd_tls
         command = ["etcdctl", "--endpoints", ",".join(self.etcd), "--command-timeout", f"{_ANSWER_S}s"]
         command += ["--cacert", str(tls / "root.crt"), "--cert", str(tls / "administrator.crt")]
-        command += ["--key", str(tls / "administrator.key"), verb, f"/service/{self.scope}/{key}", *words]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        command += ["--key", str(tls / "administrator.key"), "get", f"/service/{self.scope}/{key}"]
+        run = subprocess.run([*command, "--print-value-only"], capture_output=True, text=True, check=False)
         if run.returncode:
             raise Trouble(f"etcd does not answer: {run.stderr.strip()[-300:]}")
         return run.stdout.strip()
