@@ -110,7 +110,7 @@ check: lint ## Lint, types, shell scripts and unit tests: the fast part.
 
 .PHONY: test
 test: lint cluster ## Everything, on real hosts.
-	$(VENV)/bin/pytest tests --numprocesses=3 --dist=loadscope --durations=20 --durations-min=20
+	$(VENV)/bin/pytest tests --numprocesses=2 --dist=loadscope --durations=20 --durations-min=20
 
 .PHONY: bench
 bench: lab ## Measure against Ansible, pyinfra, the bare engine and plaintext; writes build/benchmarks.json.

@@ -59,8 +59,11 @@ def test_a_time_says_of_which_zone_it_is() -> None:
         pair.moment("2030-01-31 12:00:00")
 
 
+NOW: Final = 1_895_650_000.0
+
+
 def backup(age: float, *, error: bool = False) -> dict[str, Any]:
-    return {"label": "20300126-010000F", "timestamp": {"stop": time.time() - age}, "error": error}
+    return {"label": "20300126-010000F", "timestamp": {"stop": NOW - age}, "error": error}
 
 
 @pytest.mark.parametrize(
@@ -85,6 +88,7 @@ def test_a_repository_tells_how_it_is(
     monkeypatch: pytest.MonkeyPatch, backups: list[dict[str, Any]], told: list[str]
 ) -> None:
     repository = Repository(REPOSITORY)
+    monkeypatch.setattr(time, "time", lambda: NOW)
     monkeypatch.setattr(repository, "info", lambda: {"backup": backups})
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
     assert list(repository.findings()) == told

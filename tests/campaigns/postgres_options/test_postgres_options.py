@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests.campaigns.postgres_options.conftest import PLAIN
 from tests.integration.postgres.stack import CLIENT, DATABASE, HOSTS, NODES, USER, Stack
-from tests.integration.postgres_options.conftest import PLAIN
 from tests.integration.support import wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.lab]

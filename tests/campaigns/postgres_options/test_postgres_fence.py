@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from tests.campaigns.postgres_options.conftest import PLAIN
+from tests.campaigns.postgres_options.power import Kind, Switch, switch
 from tests.integration.postgres.stack import DATABASE, HOSTS, NODES, Stack, Written
-from tests.integration.postgres_options.conftest import PLAIN
-from tests.integration.postgres_options.power import Kind, Switch, switch
 from tests.integration.support import wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.lab]

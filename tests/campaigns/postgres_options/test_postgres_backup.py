@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests.campaigns.postgres_options.conftest import PLAIN
 from tests.integration.postgres.stack import DATABASE, NODES, Stack
-from tests.integration.postgres_options.conftest import PLAIN
 from tests.integration.support import wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.lab]
