@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address
 from posixpath import dirname
 from typing import Final, NamedTuple
+
+from cryptography import x509
 
 from policies.parsers import postgres, settings_tree
 from policies.parsers.addresses import is_loopback, split_port
@@ -18,6 +21,7 @@ RULES: Final = {
     "postgres-ssl": "PostgreSQL has `ssl = on` wherever it listens beyond loopback",
     "postgres-hba": "whoever comes by the network comes by `hostssl`, and not by trust, password or md5",
     "postgres-listen": "PostgreSQL and Patroni listen on addresses that are named",
+    "postgres-names": "a server's certificate is for every address on which it listens, a virtual IP included",
     "postgres-passwords": "passwords are kept as scram-sha-256",
     "postgres-checksums": "a cluster is made with data checksums",
     "postgres-slots": "what a replication slot may hold back is limited",
@@ -43,12 +47,12 @@ def check(host: HostFiles) -> Iterator[Finding]:
         for rule in postgres.rules(text):
             yield from _door(rule, path)
     for path, text in of_format(host.texts, Format.POSTGRESQL).items():
-        yield from _server(path, text)
+        yield from _server(path, text, host.texts)
     for files in _patronis(host):
         known, problems = settings_tree.parse(files)
         yield from (unreadable(path, problem) for path, problem in problems)
         if known.keys:
-            yield from _patroni(known)
+            yield from _patroni(known, host.texts)
     for path, text in of_format(host.texts, Format.ETCD).items():
         yield from _etcd(path, text)
     for path, text in of_format(host.texts, Format.PGBACKREST).items():
@@ -103,7 +107,7 @@ def _door(rule: postgres.Rule, path: str) -> Iterator[Finding]:
         yield _found("postgres-hba", shown, problem, "write scram-sha-256, or cert")
 
 
-def _server(path: str, text: str) -> Iterator[Finding]:
+def _server(path: str, text: str, texts: Mapping[str, str]) -> Iterator[Finding]:
     known = postgres.settings(text)
     listened = known.get("listen_addresses")
     # Not set, it is localhost; empty, it is the local socket alone.
@@ -117,7 +121,33 @@ def _server(path: str, text: str) -> Iterator[Finding]:
         shown = Shown(path, ssl.line, f"ssl = {ssl.value}") if ssl else Shown(path, None, "")
         problem = "it listens beyond loopback, in plaintext"
         yield _found("postgres-ssl", shown, problem, _HINT.format("ssl = on"))
+    certificate = known.get("ssl_cert_file")
+    if listened and certificate:
+        shown = Shown(path, listened.line, f"listen_addresses = {listened.value}")
+        yield from _unnamed(addresses, texts.get(certificate.value, ""), shown)
     yield from _hashes(known.get("password_encryption"), path)
+
+
+def _unnamed(addresses: Iterable[str], certificate: str, shown: Shown) -> Iterator[Finding]:
+    """Compare where a server listens with whom its certificate is for, where that has been issued already."""
+    try:
+        alternatives = x509.load_pem_x509_certificate(certificate.encode()).extensions
+        names = alternatives.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return
+    known = {*map(str, names.get_values_for_type(x509.IPAddress)), *names.get_values_for_type(x509.DNSName)}
+    for address in addresses:
+        if not is_loopback(address) and not postgres.everywhere([address]) and _normal(address) not in known:
+            problem = f"its certificate is not for {address}: clients that verify it cannot use that"
+            yield _found("postgres-names", shown, problem, f"add {address} to the certificate's names")
+
+
+def _normal(address: str) -> str:
+    bare = address.strip().strip("[]")
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        return bare
 
 
 def _hashes(kept: postgres.Setting | None, path: str) -> Iterator[Finding]:
@@ -131,9 +161,9 @@ def _hashes(kept: postgres.Setting | None, path: str) -> Iterator[Finding]:
 # --- Patroni ---------------------------------------------------------------------------------------------------------
 
 
-def _patroni(known: Entry) -> Iterator[Finding]:
+def _patroni(known: Entry, texts: Mapping[str, str]) -> Iterator[Finding]:
     if known.at("postgresql"):
-        yield from _managed(known)
+        yield from _managed(known, texts)
     if known.at("restapi"):
         yield from _rest(known)
     for kind in ("etcd3", "etcd"):
@@ -149,7 +179,7 @@ def _parameter(known: Entry, name: str) -> Entry | None:
     return known.at("postgresql", "parameters", name) or known.at("bootstrap", "dcs", "postgresql", "parameters", name)
 
 
-def _managed(known: Entry) -> Iterator[Finding]:
+def _managed(known: Entry, texts: Mapping[str, str]) -> Iterator[Finding]:
     listened = known.at("postgresql", "listen")
     addresses = split_port(listened.value)[0].split(",") if listened else []
     if listened and postgres.everywhere(addresses):
@@ -159,6 +189,9 @@ def _managed(known: Entry) -> Iterator[Finding]:
     if any(not is_loopback(each) for each in addresses) and not (ssl and postgres.is_on(ssl.value)):
         problem = "it listens beyond loopback, in plaintext"
         yield _found("postgres-ssl", _shown(ssl, known, "ssl"), problem, _HINT.format("ssl: true"))
+    certificate = _parameter(known, "ssl_cert_file")
+    if listened and certificate:
+        yield from _unnamed(addresses, texts.get(certificate.value, ""), _shown(listened, known, "listen"))
     kept = _parameter(known, "password_encryption")
     if kept:
         yield from _hashes(postgres.Setting("password_encryption", kept.value.lower(), kept.line), kept.path)

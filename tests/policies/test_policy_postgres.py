@@ -8,6 +8,7 @@ import pytest
 
 from policies.parsers import postgres, settings_tree
 from policies.rules import HostFiles, check_files
+from tests.authority import Authority
 from tests.policies.support import found, role, rules
 
 HBA: Final = "/etc/postgresql/17/main/pg_hba.conf"
@@ -173,6 +174,29 @@ def test_one_changed_line_of_patroni(old: str, new: str, rule: str) -> None:
 def test_one_changed_line_of_etcd(old: str, new: str) -> None:
     assert old in SEALED_ETCD
     assert rules(found(ETCD, SEALED_ETCD.replace(old, new, 1))) == {"etcd-tls"}
+
+
+@pytest.mark.parametrize(
+    ("names", "missing"),
+    [
+        (("192.0.2.11", "192.0.2.100", "2001:db8::5"), set()),
+        (("192.0.2.11", "192.0.2.100"), {"2001:db8:0::5"}),
+        (("192.0.2.11", "2001:db8::5"), {"192.0.2.100"}),
+    ],
+)
+@pytest.mark.parametrize("by_patroni", [True, False], ids=["patroni", "postgresql.conf"])
+def test_certificates_are_for_every_address(names: tuple[str, ...], missing: set[str], by_patroni: bool) -> None:
+    addresses, node = "192.0.2.11,192.0.2.100,2001:db8:0::5,127.0.0.1", "/etc/tls/node.crt"
+    told = SEALED_PATRONI.replace("192.0.2.11,127.0.0.1", f"'{addresses}").replace("5432\n", "5432'\n")
+    told = told.replace("    ssl: 'on'\n", f"    ssl: 'on'\n    ssl_cert_file: {node}\n")
+    conf = f"listen_addresses = '{addresses}'\nssl = on\nssl_cert_file = '{node}'\n"
+    texts = {PATRONI: told} if by_patroni else {CONF: conf}
+    certificate, _ = Authority().issue(*names)
+    findings = check_files(HostFiles(texts={**texts, node: certificate}))
+    assert {each.problem.split(": ")[0].rpartition(" ")[2] for each in findings} == missing
+    assert rules(findings) <= {"postgres-names"}
+    # Before it is issued there is nothing to compare.
+    assert check_files(HostFiles(texts=texts)) == []
 
 
 def test_files_of_a_directory_are_one_configuration() -> None:
