@@ -230,25 +230,30 @@ class Pair:
             shutil.rmtree(place, ignore_errors=True)
 
     def own_configuration(self) -> str:
-        """Return 30-host.yml: memory, and the root that the REST API reads.
-
-        Patroni reads the root of its REST API anew only if its path changes: the path has the content's hash.
-        """
-        root = (self.tls / "root.crt").read_bytes()
-        read = self.run / f"root-{hashlib.sha256(root).hexdigest()[:16]}.crt"
-        if not read.exists():
-            read.write_bytes(root)
-            read.chmod(0o644)
-        for former in self.run.glob("root-*.crt"):
-            if former != read:
-                former.unlink()
+        """Return 30-host.yml: memory, and the certificates that the REST API reads."""
         known = {
-            "restapi": {"cafile": str(read)},
+            "restapi": {"cafile": self._named_by_content("root"), "certfile": self._named_by_content("node")},
             "postgresql": {"parameters": sized(memory_of_host(), self.connections, self.memory)},
         }
         return "# Made by `postgres-pair prepare` at each start and reload.\n" + str(
             yaml.safe_dump(known, sort_keys=False)
         )
+
+    def _named_by_content(self, name: str) -> str:
+        """Copy a certificate to a path that has its hash, and return that.
+
+        Patroni reads the root of its REST API anew only if its path changes, and so it is with the certificate where
+        something else changes too (patroni/__main__.py, reload_config).
+        """
+        certificate = (self.tls / f"{name}.crt").read_bytes()
+        read = self.run / f"{name}-{hashlib.sha256(certificate).hexdigest()[:16]}.crt"
+        if not read.exists():
+            read.write_bytes(certificate)
+            read.chmod(0o644)
+        for former in self.run.glob(f"{name}-*.crt"):
+            if former != read:
+                former.unlink()
+        return str(read)
 
     @staticmethod
     def _publish(path: Path, text: str, user: pwd.struct_passwd) -> None:
