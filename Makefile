@@ -109,7 +109,7 @@ check: lint ## Lint, types, shell scripts and unit tests: the fast part.
 	$(VENV)/bin/pytest tests/unit tests/policies -m 'not engine and not lab'
 
 .PHONY: test
-test: lint cluster ## Everything, on real hosts.
+test: lint cluster ## Lint and every test but campaigns and benchmarks, on real hosts.
 	$(VENV)/bin/pytest tests --numprocesses=2 --dist=loadscope --durations=20 --durations-min=20
 
 .PHONY: bench
