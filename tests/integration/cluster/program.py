@@ -1,4 +1,4 @@
-"""A lab with a cluster on two of its three hosts."""
+"""A lab with a cluster on two of its hosts."""
 
 import pulumi
 

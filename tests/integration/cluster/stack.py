@@ -19,7 +19,7 @@ LAB: Final = {
     "prefix": "sdt-cluster",
     "subnet": "10.203.70.0/24",
     "subnet6": None,
-    "hosts": ["control", "worker1", "outsider"],
+    "hosts": ["control", "worker1", "app1", "lb1", "outsider"],
     "cache": None,
     "cluster": {"controlPlane": "control", "workers": ["worker1"]},
 }
