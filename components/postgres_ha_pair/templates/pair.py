@@ -334,6 +334,17 @@ class Pair:
             raise Trouble(f"{self.name} does not follow the primary yet: {how}")
         return "primary" if role in ("primary", "master") else "replica"
 
+    def comes_first(self) -> bool:
+        """Whether this node is up and only the other one may lead, which is not up: its turn comes after this one's.
+
+        So it is when a pair is taken up again that the second node led last.
+        """
+        if self.rest("/patroni").get("state") != "running" or [each["name"] for each in self.members()] != [self.name]:
+            return False
+        sync = json.loads(self.etcd_value("sync") or "{}")
+        may_lead = {sync.get("leader"), *(sync.get("sync_standby") or "").split(",")}
+        return self.name not in may_lead
+
     def served_certificate(self) -> bytes:
         """Return the certificate that PostgreSQL shows, as DER."""
         context = _unverified()
@@ -364,8 +375,12 @@ class Pair:
             return encrypted.getpeercert(binary_form=True) or b""
 
     def healthy(self) -> None:
-        """Raise unless this node serves, and has what was written."""
-        self.serves()
+        """Raise unless this node serves, or would if the other one led, and has what was written."""
+        try:
+            self.serves()
+        except Trouble:
+            if not self.comes_first():
+                raise
         if wrong := self.sql("SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL").strip():
             raise Trouble(f"pg_hba.conf, line {wrong}")
         want = self.written_certificate()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.postgres.stack import DATABASE, HOSTS, NODES, PAIR, Stack
+from tests.integration.support import wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.lab]
 
@@ -14,14 +15,20 @@ _DATA = "/var/lib/postgresql/17/ccc"
 
 
 @pytest.fixture
-def emptied(pair: Stack) -> Iterator[Stack]:
-    """A stack whose pair has left, with data of its own; nothing is left of it afterwards."""
+def filled(pair: Stack) -> Iterator[Stack]:
+    """A stack whose pair has data of its own; nothing is left of it afterwards."""
     pair.postgres(pair.leader(), "CREATE TABLE kept (number int)", database=DATABASE)
     pair.postgres(pair.leader(), "INSERT INTO kept VALUES (42)", database=DATABASE)
-    pair.up(None)
     yield pair
     pair.up(None)
     pair.remove_data()
+
+
+@pytest.fixture
+def emptied(filled: Stack) -> Stack:
+    """The same once the pair has left."""
+    filled.up(None)
+    return filled
 
 
 def kept(pair: Stack) -> str:
@@ -44,6 +51,23 @@ def test_what_leaves_leaves_its_data_and_nothing_else(emptied: Stack) -> None:
     emptied.up(PAIR)
     emptied.wait_until_whole()
     assert kept(emptied) == "42\n"
+
+
+def test_the_second_one_leads_again_although_its_turn_comes_last(filled: Stack) -> None:
+    first, second = NODES
+    if filled.leader() == first:
+        filled.pair(first, "switchover", "--candidate", second, "--force")
+        filled.wait_until_whole()
+    filled.host(first).run("systemctl stop patroni")
+    # Without it no commit waits any longer; then it may not lead, since it would lack this one.
+    wait_for(lambda: not filled.postgres(second, "SHOW synchronous_standby_names").stdout.strip())
+    filled.postgres(second, "INSERT INTO kept VALUES (43)", database=DATABASE)
+    filled.host(second).run("systemctl stop patroni")
+    filled.up(None)
+    filled.up(PAIR)
+    filled.wait_until_whole()
+    assert filled.leader() == second
+    assert kept(filled) == "42\n43\n"
 
 
 def test_data_that_nobody_knows_is_refused_until_it_is_adopted(emptied: Stack) -> None:

@@ -13,7 +13,9 @@ import pytest
 from components.postgres_ha_pair.templates import pair
 from components.postgres_ha_pair.templates.repository import Repository
 
-REPOSITORY: Final = Path(__file__).parents[2] / "golden" / "postgres" / "backup" / "repository" / "repository.json"
+GOLDEN: Final = Path(__file__).parents[2] / "golden" / "postgres"
+REPOSITORY: Final = GOLDEN / "backup" / "repository" / "repository.json"
+CCC: Final = GOLDEN / "ccc" / "pair.json"
 
 MB = 1024 * 1024
 GB = 1024 * MB
@@ -51,6 +53,26 @@ def test_files_are_merged_as_patroni_does() -> None:
 )
 def test_parameters_are_spelled_as_their_file_wants(value: object, text: str) -> None:
     assert pair.spelled(value) == text
+
+
+@pytest.mark.parametrize(
+    ("state", "members", "sync", "first"),
+    [
+        ("running", ["db1"], '{"leader": "db2", "sync_standby": null}', True),
+        ("running", ["db1"], '{"leader": "db2", "sync_standby": "db1"}', False),
+        ("running", ["db1"], '{"leader": "db1", "sync_standby": null}', False),
+        ("running", ["db1", "db2"], '{"leader": "db2", "sync_standby": null}', False),
+        ("starting", ["db1"], '{"leader": "db2", "sync_standby": null}', False),
+    ],
+)
+def test_a_node_comes_first_whose_other_alone_may_lead(
+    monkeypatch: pytest.MonkeyPatch, state: str, members: list[str], sync: str, first: bool
+) -> None:
+    told = {"/patroni": {"state": state}, "/cluster": {"members": [{"name": name} for name in members]}}
+    here = pair.Pair(CCC)
+    monkeypatch.setattr(here, "rest", told.__getitem__)
+    monkeypatch.setattr(here, "etcd_value", {"sync": sync}.__getitem__)
+    assert here.comes_first() == first
 
 
 def test_a_time_says_of_which_zone_it_is() -> None:
