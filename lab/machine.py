@@ -106,6 +106,11 @@ class LabHost:
         self.wait_until_up()
 
     @property
+    def is_on(self) -> bool:
+        """Whether it has power."""
+        return self._docker("inspect", "--format", "{{.State.Running}}", self.container).stdout == "true\n"
+
+    @property
     def started_at(self) -> str:
         """When the host was booted."""
         return self._docker("inspect", "--format", "{{.State.StartedAt}}", self.container).stdout.strip()

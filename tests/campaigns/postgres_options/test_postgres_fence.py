@@ -11,6 +11,8 @@ import pytest
 
 from tests.campaigns.postgres_options.conftest import PLAIN
 from tests.campaigns.postgres_options.power import Kind, Switch, switch
+from tests.campaigns.results import Campaign
+from tests.integration.postgres.faults import HOST_LOST, strike, watch
 from tests.integration.postgres.stack import DATABASE, HOSTS, NODES, Stack, Written
 from tests.integration.support import wait_for
 
@@ -33,7 +35,12 @@ class Fenced(NamedTuple):
 
 @pytest.fixture(scope="module")
 def _fenced(stack: Stack) -> Iterator[Fenced]:
-    with switch(_MACHINE, lambda name: stack.host(name).kill()) as power:
+    def cut(name: str) -> None:
+        # That it is off already is as good.
+        if stack.host(name).is_on:
+            stack.host(name).kill()
+
+    with switch(_MACHINE, cut) as power:
         for host in NODES:
             # Its first argument is a constant of the configuration; the node's name comes after.
             text = f"#!/bin/sh\nexec curl -fsS -X POST http://{_MACHINE}:{power.port}/$2\n"
@@ -95,6 +102,26 @@ def test_a_leader_that_is_gone_is_switched_off(fenced: Fenced) -> None:
 
     assert pair.leader() == standby
     assert f"+ {leader} was fenced at " in pair.pair(standby, "status").stdout
+
+
+def test_a_leader_that_lost_its_power_is_replaced(fenced: Fenced, runs: int, campaign: Campaign) -> None:
+    pair, power = fenced
+    watch(pair)
+    all_felt = []
+    for _ in range(runs):
+        start = now()
+        felt = strike(pair, HOST_LOST)
+        assert f"{_REMOVED} {felt.former}" in told(pair, felt.leader, start)
+        all_felt.append(felt)
+    campaign.add(
+        f"PostgreSQL: {HOST_LOST.name}, with a fence",
+        [felt.seconds for felt in all_felt],
+        lost=sum(felt.lost for felt in all_felt),
+        unexpected=sum(bool(felt.unexpected) or not felt.fits(HOST_LOST) for felt in all_felt),
+        dual_writable_seconds=sum(felt.both for felt in all_felt),
+    )
+    assert [felt for felt in all_felt if felt.lost or felt.unexpected or felt.both] == []
+    assert power.asked == [felt.former for felt in all_felt]
 
 
 @pytest.mark.parametrize("kind", [Kind.FAILS, Kind.HANGS])
