@@ -100,6 +100,14 @@ def test_a_second_primary_concedes(group: Stack) -> None:
     assert told[:2] == ["slave", group.address(now)]
 
 
+def test_a_replica_that_follows_another_is_led_back(group: Stack) -> None:
+    now = primary(group)
+    one, other = (host for host in ("redis1", "redis2", "redis3") if host != now)
+    assert group.manager(one, "REPLICAOF", group.address(other), "6379") == "OK"
+    group.host("redis1").run("/usr/local/lib/redis-tls/group settle")
+    assert group.manager(one, "ROLE").split()[:4] == ["slave", group.address(now), "6379", "connected"]
+
+
 def test_a_restart_is_rolled_and_the_primary_hands_over_first(group: Stack) -> None:
     former, start = primary(group), time.time()
     written: list[int] = []
