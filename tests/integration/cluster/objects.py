@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes import apiextensions
 
 config = pulumi.Config()
 given = json.loads(Path("resources.json").read_text())
@@ -21,8 +21,8 @@ for name, inputs in given["objects"].items():
     )
     if "password" in inputs:
         inputs[inputs.pop("password")] = {"password": config.require_secret("password")}
-    if kind == "CustomResource":
-        made[name] = CustomResource(name, opts=opts, **inputs)
+    if kind in ("CustomResource", "CustomResourcePatch"):
+        made[name] = getattr(apiextensions, kind)(name, opts=opts, **inputs)
         continue
     group, version, name_of_class = kind.split("/")
     module = getattr(getattr(kubernetes, group), version)

@@ -238,6 +238,41 @@ def test_what_exists_is_imported(objects: Objects) -> None:
     assert objects.up(given).unchanged
 
 
+def test_patches_set_their_fields_and_give_them_up(objects: Objects) -> None:
+    def patch(name: str, **spec: Any) -> dict[str, Any]:
+        named = {"api_version": "lab.example.com/v1", "kind": "Gadget", "metadata": {"name": name}}
+        return {"type": "CustomResourcePatch", **named, "spec": spec}
+
+    def spec() -> Any:
+        return objects.get("gadget", "it")["spec"]
+
+    definition = EVERYTHING["definition"]
+    kind = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    objects.cluster.apply({**kind, "metadata": definition["metadata"], "spec": definition["spec"]})
+    try:
+        objects.cluster.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=30s")
+        theirs = {"theirs": {"one": 1}}
+        gadget = {"apiVersion": "lab.example.com/v1", "kind": "Gadget", "spec": theirs}
+        objects.cluster.apply({**gadget, "metadata": {"name": "it", "namespace": objects.namespace}})
+        both = {"ours": patch("it", ours={"a": 1, "b": 2}), "beside": patch("it", theirs={"two": 2})}
+        objects.up(both)
+        assert spec() == {"theirs": {"one": 1, "two": 2}, "ours": {"a": 1, "b": 2}}
+        assert objects.up(both).unchanged
+        assert objects.project.pulumi("refresh", "--yes", "--skip-preview").unchanged
+        objects.up({"ours": patch("it", ours={"a": 3})})
+        assert spec() == {"theirs": {"one": 1}, "ours": {"a": 3}}
+        refused = objects.up({"ours": patch("it", theirs={"one": 2})}, check=False).text
+        assert ".spec.theirs.one" in refused
+        objects.project.destroy()
+        assert spec() == theirs
+        missing = f"there is no Gadget {objects.namespace}/other to patch: make it first, or make it here"
+        assert missing in objects.up({"ours": patch("other", ours=1)}, check=False).text
+        assert not objects.exists("gadget", "other")
+    finally:
+        objects.project.destroy()
+        objects.cluster.kubectl("delete", "crd", CRD)
+
+
 def test_failures_say_what_and_why(objects: Objects) -> None:
     failing = {"type": "batch/v1/Job", "spec": {"backoffLimit": 0, "template": pods("false", restartPolicy="Never")}}
     assert "the job failed" in objects.up({"job": failing}, check=False).text

@@ -14,6 +14,8 @@ type kind struct {
 	gvk schema.GroupVersionKind
 	// namespaced is whether its objects are in a namespace; of custom resources only the cluster knows.
 	namespaced bool
+	// patch is whether a resource sets some fields of an object that somebody else made.
+	patch bool
 	// replaced are the properties whose change makes another object, as paths; below a path, everything counts.
 	replaced []string
 }
@@ -60,6 +62,9 @@ func supported() string {
 	return strings.Join(names, ", ") + " and custom resources"
 }
 
+// patchSuffix is what the SDKs put behind a kind of which only some fields are set.
+const patchSuffix = "Patch"
+
 // kindOf returns what is known of the kind that a resource's type names: kubernetes:GROUP/VERSION:KIND, where the group
 // of the first objects of all is called core.
 func kindOf(token tokens.Type) (kind, error) {
@@ -83,7 +88,8 @@ func kindOf(token tokens.Type) (kind, error) {
 	if own {
 		return kind{}, refusal(string(token))
 	}
-	return kind{gvk: wanted}, nil
+	name, patch := strings.CutSuffix(name, patchSuffix)
+	return kind{gvk: gvk(group, version, name), patch: patch}, nil
 }
 
 func (k kind) String() string {

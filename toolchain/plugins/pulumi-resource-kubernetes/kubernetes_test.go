@@ -36,6 +36,22 @@ func TestKindsOfOtherPluginsAreRefused(t *testing.T) {
 	}
 }
 
+func TestPatchesOfCustomResourcesNameWhatTheySetFieldsOf(t *testing.T) {
+	token := "kubernetes:spinnaker.io/v1alpha2:SpinnakerServicePatch"
+	patch, err := kindOf(tokens.Type(token))
+	if err != nil || !patch.patch || patch.gvk != gvk("spinnaker.io", "v1alpha2", "SpinnakerService") {
+		t.Error(patch, err)
+	}
+	req := p.CheckRequest{Urn: urn(token), Inputs: properties(map[string]any{"kind": "SpinnakerService"})}
+	if checked, err := (&kubernetes{}).check(context.Background(), req); err != nil || len(checked.Failures) != 1 {
+		t.Error(checked, err)
+	}
+	other := resource.NewURN("test", "test", "", tokens.Type(token), "Other")
+	if managerOf(urn(token)) == managerOf(other) || managerOf(urn("kubernetes:core/v1:Secret")) != manager {
+		t.Error(managerOf(urn(token)), managerOf(other))
+	}
+}
+
 func TestNamesAreMadeOnceAndSaidToBe(t *testing.T) {
 	k := &kubernetes{}
 	req := p.CheckRequest{Urn: urn("kubernetes:core/v1:Secret"), Inputs: properties(map[string]any{"kind": "Secret"})}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
@@ -47,7 +48,10 @@ func (k *kubernetes) check(_ context.Context, req p.CheckRequest) (p.CheckRespon
 			"or set metadata.name"
 		return p.CheckResponse{Failures: []p.CheckFailure{{Property: "metadata.generateName", Reason: reason}}}, nil
 	}
-	if _, named := metadata.GetOk("name"); !named {
+	if _, named := metadata.GetOk("name"); !named && kind.patch {
+		reason := "is missing: name the object whose fields are set"
+		return p.CheckResponse{Failures: []p.CheckFailure{{Property: "metadata.name", Reason: reason}}}, nil
+	} else if !named {
 		name, err := generated(req)
 		if err != nil {
 			return p.CheckResponse{}, err
@@ -122,13 +126,36 @@ func (k *kubernetes) apply(ctx context.Context, urn resource.URN, inputs propert
 		return applied{}, err
 	}
 	wanted.SetNamespace(namespace)
-	options := meta.ApplyOptions{FieldManager: manager, Force: wanted.GetAnnotations()[patchForce] == "true"}
+	if patches(urn) {
+		// Applying would make an object of nothing but these fields.
+		if _, err := where.Get(ctx, wanted.GetName(), meta.GetOptions{}); failure.IsNotFound(err) {
+			return applied{}, fmt.Errorf("%s: there is no %s %s to patch: make it first, or make it here", urn.Name(),
+				wanted.GetKind(), identifier(wanted))
+		}
+	}
+	options := meta.ApplyOptions{FieldManager: managerOf(urn), Force: wanted.GetAnnotations()[patchForce] == "true"}
 	live, err := where.Apply(ctx, wanted.GetName(), wanted, options)
 	if err != nil {
 		return applied{}, refused(urn, wanted, err)
 	}
 	live, unready := wait(ctx, where, live, limit(wanted, timeout))
 	return applied{identifier(live), outputs(live, inputs), unready}, nil
+}
+
+// patches is whether a resource sets some fields of an object that somebody else made.
+func patches(urn resource.URN) bool {
+	kind, err := kindOf(urn.Type())
+	return err == nil && kind.patch
+}
+
+// managerOf returns who owns the fields that a resource sets. Each patch has a manager of its own, so that two of them
+// do not take each other's fields for left out ones.
+func managerOf(urn resource.URN) string {
+	if !patches(urn) {
+		return manager
+	}
+	digest := sha256.Sum256([]byte(urn))
+	return fmt.Sprintf("%s-%x", manager, digest[:randomness/2])
 }
 
 // refused returns what the API server says, without what is secret.
@@ -210,6 +237,9 @@ func (k *kubernetes) delete(ctx context.Context, req p.DeleteRequest) error {
 	if err != nil {
 		return err
 	}
+	if patches(req.Urn) {
+		return leave(ctx, where, name, req.Urn)
+	}
 	foreground := meta.DeletePropagationForeground
 	err = where.Delete(ctx, name, meta.DeleteOptions{PropagationPolicy: &foreground})
 	if failure.IsNotFound(err) {
@@ -222,6 +252,25 @@ func (k *kubernetes) delete(ctx context.Context, req p.DeleteRequest) error {
 		return nil
 	}
 	return gone(ctx, where, name, deadline(req.Timeout))
+}
+
+// leave gives up the fields that a patch set: those that nobody else set are gone.
+func leave(ctx context.Context, where dynamic.ResourceInterface, name string, urn resource.URN) error {
+	live, err := where.Get(ctx, name, meta.GetOptions{})
+	if failure.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	nothing := &unstructured.Unstructured{}
+	nothing.SetGroupVersionKind(live.GroupVersionKind())
+	nothing.SetNamespace(live.GetNamespace())
+	nothing.SetName(name)
+	if _, err := where.Apply(ctx, name, nothing, meta.ApplyOptions{FieldManager: managerOf(urn)}); err != nil {
+		return fmt.Errorf("%s: %w", identifier(live), err)
+	}
+	return nil
 }
 
 func deadline(seconds float64) time.Duration {
