@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from components.keepalived_vip import *  # noqa: F403
     from components.postgres_ha_pair import *  # noqa: F403
     from components.redis_tls_cluster import *  # noqa: F403
+    from components.spinnaker_redis_mtls import *  # noqa: F403
     from components.ssh_tunnel_host import *  # noqa: F403
 
 _COMPONENTS: Final = (
@@ -29,6 +30,7 @@ _COMPONENTS: Final = (
     "redis_tls_cluster",
     "keepalived_vip",
     "postgres_ha_pair",
+    "spinnaker_redis_mtls",
 )
 
 
