@@ -14,14 +14,17 @@ from pulumi_policy import (
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
+    StackValidationArgs,
+    StackValidationPolicy,
 )
 
 from policies.exceptions import Exemption, judge, schema
-from policies.resources import Subject, subject_of
-from policies.rules import FAMILIES, Family, Finding
+from policies.resources import Subject, object_of, subject_of
+from policies.rules import FAMILIES, Family, Finding, StackCheck
 
 PACK_NAME: Final = "sealed-data-tier"
 NOTES: Final = "notes"
+STACK_NOTES: Final = "stack-notes"
 
 
 class Notes:
@@ -42,14 +45,25 @@ class Notes:
         """Return a resource's notes and forget them."""
         return self._of.pop(urn, [])
 
+    def take_all(self) -> list[tuple[str, str]]:
+        """Return all notes with their resources, and forget them."""
+        notes = [(urn, message) for urn, messages in self._of.items() for message in messages]
+        self._of.clear()
+        return notes
+
 
 def policies() -> list[Policy]:
     """Return the pack's policies."""
     notes = Notes()
-    return [*(_policy(family, notes) for family in FAMILIES), _notes(notes)]
+    return [
+        *(_of_resources(family, notes) for family in FAMILIES if family.stack is None),
+        _notes(notes),
+        *(_of_stack(family, family.stack, notes) for family in FAMILIES if family.stack is not None),
+        _stack_notes(notes),
+    ]
 
 
-def _policy(family: Family, notes: Notes) -> Policy:
+def _of_resources(family: Family, notes: Notes) -> Policy:
     return ResourceValidationPolicy(
         name=family.name,
         description=family.summary,
@@ -59,20 +73,43 @@ def _policy(family: Family, notes: Notes) -> Policy:
     )
 
 
+def _of_stack(family: Family, check: StackCheck, notes: Notes) -> Policy:
+    return StackValidationPolicy(
+        name=family.name,
+        description=family.summary,
+        enforcement_level=EnforcementLevel.MANDATORY,
+        config_schema=PolicyConfigSchema(properties=schema(list(family.rules), family.options)),
+        validate=partial(_validate_stack, check, notes),
+    )
+
+
 def _validate(family: Family, notes: Notes, args: ResourceValidationArgs, report: ReportViolation) -> None:
     subject = subject_of(args.resource_type, args.props, args.urn)
     if subject is None:
         return
     config = args.get_config()
-    exemptions = [Exemption.of(item) for item in config.get("exceptions", [])]
     options = {name: config.get(name, option["default"]) for name, option in family.options.items()}
-    today = datetime.now(tz=UTC).date()
     for finding in dict.fromkeys(_findings(family, subject, options)):
-        verdict = judge(args.name, finding, exemptions, today)
-        if verdict.violated:
-            report(verdict.message, None)
-        else:
-            notes.add(args.urn, verdict.message)
+        if violation := _violation(finding, args.name, args.urn, config, notes):
+            report(violation, None)
+
+
+def _validate_stack(check: StackCheck, notes: Notes, args: StackValidationArgs, report: ReportViolation) -> None:
+    things = [object_of(each.resource_type, each.props, each.urn) for each in args.resources]
+    names = {each.urn: each.name for each in args.resources}
+    for thing, finding in check([each for each in things if each is not None]):
+        if violation := _violation(finding, names[thing.urn], thing.urn, args.get_config(), notes):
+            report(violation, thing.urn)
+
+
+def _violation(finding: Finding, name: str, urn: str, config: Mapping[str, Any], notes: Notes) -> str | None:
+    """Return what to report, or keep a note of what is no violation."""
+    exemptions = [Exemption.of(item) for item in config.get("exceptions", [])]
+    verdict = judge(name, finding, exemptions, datetime.now(tz=UTC).date())
+    if verdict.violated:
+        return verdict.message
+    notes.add(urn, verdict.message)
+    return None
 
 
 def _findings(family: Family, subject: Subject, options: Mapping[str, Any]) -> Iterator[Finding]:
@@ -82,6 +119,21 @@ def _findings(family: Family, subject: Subject, options: Mapping[str, Any]) -> I
         yield from family.command(subject.command)
     if subject.issued is not None:
         yield from family.issued(subject.issued, options)
+    if subject.thing is not None:
+        yield from family.thing(subject.thing)
+
+
+def _stack_notes(notes: Notes) -> Policy:
+    def validate(_: StackValidationArgs, report: ReportViolation) -> None:
+        for urn, message in notes.take_all():
+            report(message, urn)
+
+    return StackValidationPolicy(
+        name=STACK_NOTES,
+        description="Which exceptions are in force for what the stack as a whole was checked for.",
+        enforcement_level=EnforcementLevel.ADVISORY,
+        validate=validate,
+    )
 
 
 def _notes(notes: Notes) -> Policy:

@@ -9,9 +9,12 @@ from typing import Any, Final
 
 from pulumi_policy.proxy import UnknownValueError
 
-from policies.rules import Command, HostFiles, Issued
+from policies.parsers import kubernetes
+from policies.parsers.kubernetes import part, texts
+from policies.rules import Command, HostFiles, Issued, KubernetesObject
 from policies.rules.certificates import CERTIFICATE, KEY, REQUEST, ROOT
 
+_KUBERNETES: Final = "kubernetes:"
 _ROLE: Final = "sealed-data-tier:host:Role"
 # What stands for a secret in a state that is analysed without its passphrase.
 _REDACTED: Final = "[secret]"
@@ -37,12 +40,14 @@ class Subject:
         files: Files that it writes.
         command: What it runs.
         issued: The key, request or certificate that it is.
+        thing: The object of Kubernetes that it is.
         unknown: Properties that rules would read and cannot yet.
     """
 
     files: HostFiles | None = None
     command: Command | None = None
     issued: Issued | None = None
+    thing: KubernetesObject | None = None
     unknown: tuple[str, ...] = ()
 
 
@@ -57,8 +62,14 @@ def subject_of(kind: str, props: Mapping[str, Any], urn: str = "") -> Subject | 
     Returns:
         What there is to check, or None for a type that no rule is about.
     """
-    read = _READERS.get(kind)
+    read = _object if kind.startswith(_KUBERNETES) else _READERS.get(kind)
     return None if read is None else read(kind, _plain(props), urn)
+
+
+def object_of(kind: str, props: Mapping[str, Any], urn: str) -> KubernetesObject | None:
+    """Read the object of Kubernetes that a resource is; None where it is something else."""
+    subject = subject_of(kind, props, urn) if kind.startswith(_KUBERNETES) else None
+    return subject.thing if subject else None
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever an input holds
@@ -182,6 +193,42 @@ def _issued(kind: str, inputs: Mapping[str, Any], urn: str) -> Subject:
         ),
         unknown=tuple(reader.unknown),
     )
+
+
+def _object(kind: str, inputs: Mapping[str, Any], urn: str) -> Subject:
+    reader = _Reader(inputs)
+    # pulumi-kubernetes: `kubernetes:apps/v1:StatefulSet`, and `…Patch` for parts of an object that others own.
+    name = kind.rpartition(":")[2].removesuffix("Patch")
+    for each in inputs:
+        reader.value(each, note=name != "Secret")
+    known = _known(inputs)
+    namespace = part(known, "metadata").get("namespace")
+    thing = KubernetesObject(kind=name, namespace=str(namespace or "default"), inputs=known, urn=urn)
+    files = HostFiles(texts={}, secret=_keys(inputs)) if name == "Secret" else _configuration(thing)
+    return Subject(files=files, thing=thing, unknown=tuple(reader.unknown))
+
+
+def _keys(secret: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset((*part(secret, "data"), *part(secret, "stringData")))
+
+
+def _known(value: Any) -> Any:  # noqa: ANN401 - whatever an input holds
+    """Leave out what is not known."""
+    if isinstance(value, Mapping):
+        return {key: _known(each) for key, each in value.items() if each is not _UNKNOWN}
+    if isinstance(value, list):
+        return [_known(each) for each in value if each is not _UNKNOWN]
+    return value
+
+
+def _configuration(thing: KubernetesObject) -> HostFiles | None:
+    """Return what an object holds of configuration that daemons read, files and arguments."""
+    if thing.kind == "ConfigMap":
+        return HostFiles(texts=texts(part(thing.inputs, "data")))
+    pods = kubernetes.pods(thing.kind, thing.inputs)
+    servers = [each for each in pods.containers if each.service in ("redis", "valkey")] if pods else []
+    started = {f"containers/{each.name}/{each.service}.conf": kubernetes.redis_configuration(each) for each in servers}
+    return HostFiles(texts=started) if started else None
 
 
 _READERS: Final[Mapping[str, Callable[[str, Mapping[str, Any], str], Subject]]] = {

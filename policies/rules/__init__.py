@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 from policies.rules import (
     certificates,
     host_keys,
+    kubernetes,
     listeners,
     plaintext,
     postgres,
     redis_access,
     secrets,
+    spinnaker,
     tunnel_hardening,
     virtual_ips,
 )
-from policies.rules.finding import Command, Finding, HostFiles, Issued
+from policies.rules.finding import Command, Finding, HostFiles, Issued, KubernetesObject
 
-__all__ = ["FAMILIES", "Command", "Family", "Finding", "HostFiles", "Issued", "check_command", "check_files"]
+__all__ = [
+    "FAMILIES",
+    "Command",
+    "Family",
+    "Finding",
+    "HostFiles",
+    "Issued",
+    "KubernetesObject",
+    "StackCheck",
+    "check_command",
+    "check_files",
+]
+
+
+#: Checks objects that need others, and says which one is meant.
+StackCheck = Callable[[Sequence[KubernetesObject]], Iterator[tuple[KubernetesObject, Finding]]]
 
 
 def _none(*_: object) -> Iterator[Finding]:
     return iter(())
+
+
+def _each(*checks: Callable[[KubernetesObject], Iterator[Finding]]) -> Callable[[KubernetesObject], Iterator[Finding]]:
+    return lambda thing: chain.from_iterable(check(thing) for check in checks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +59,8 @@ class Family:
         files: Checks files.
         command: Checks a command.
         issued: Checks a key, a request or a certificate, under the family's options.
+        thing: Checks an object of Kubernetes.
+        stack: Checks the objects of Kubernetes of a whole stack; a family has either this or the others.
         options: JSON schema of its options by name, each with a default.
     """
 
@@ -46,6 +70,8 @@ class Family:
     files: Callable[[HostFiles], Iterator[Finding]] = _none
     command: Callable[[Command], Iterator[Finding]] = _none
     issued: Callable[[Issued, Mapping[str, Any]], Iterator[Finding]] = _none
+    thing: Callable[[KubernetesObject], Iterator[Finding]] = _none
+    stack: StackCheck | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -93,6 +119,18 @@ FAMILIES: Final = (
         summary="Virtual IPs move between the hosts that are named, and nobody else has a say in it.",
         rules=virtual_ips.RULES,
         files=virtual_ips.check,
+    ),
+    Family(
+        name="kubernetes-objects",
+        summary="Objects of Kubernetes show no secret, hide no authorities, and say what is read.",
+        rules={**kubernetes.RULES, **spinnaker.RULES},
+        thing=_each(kubernetes.check, spinnaker.check),
+    ),
+    Family(
+        name="kubernetes-exposure",
+        summary="Who may reach a pod of the data tier is said by the stack, and is nobody without TLS from outside.",
+        rules=kubernetes.STACK_RULES,
+        stack=kubernetes.check_stack,
     ),
     Family(
         name="host-key-pinned",

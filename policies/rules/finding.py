@@ -113,6 +113,23 @@ class Issued:
     above: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class KubernetesObject:
+    """An object of Kubernetes; values that are not known yet are left out.
+
+    Attributes:
+        kind: Its kind, for example `Service`.
+        namespace: Its namespace, `default` where none is given.
+        inputs: Its content, secrets included: never to be shown.
+        urn: The resource that it is.
+    """
+
+    kind: str
+    namespace: str
+    inputs: Mapping[str, Any] = field(repr=False, hash=False)
+    urn: str = ""
+
+
 def unreadable(path: str, problem: Problem) -> Finding:
     """Tell of a line that the daemon would refuse; its text stays out, for it may be anything."""
     return Finding(

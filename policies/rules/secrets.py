@@ -61,7 +61,7 @@ def check_files(host: HostFiles) -> Iterator[Finding]:
                 path=path,
                 value=f"secret {kind.value}",
                 problem="neither reviewers nor these policies can read it",
-                fix="move its secrets to a file of their own, and drop secret=True here",
+                fix="move its secrets to a file of their own, and show the rest: without secret=True, in a ConfigMap",
             )
 
 
