@@ -14,18 +14,29 @@ import pulumi
 
 from components.cache_service import CacheService, CacheServiceArgs, CacheServiceSettings
 from components.certificates import AuthoritySettings, CertificateAuthority, CertificateAuthorityArgs
+from components.errors import ConfigurationError
 from components.firewall import Firewall, FirewallArgs, FirewallSettings, Flow
 from components.host import Host, HostArgs, HostSettings
 from components.postgres_ha_pair import PostgresHaPair, PostgresHaPairArgs, PostgresHaSettings
 from components.redis_tls_cluster import RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
 from components.settings import InvalidConfigurationError, Problems, load
+from components.spinnaker_redis_mtls import SpinnakerRedisMtls, SpinnakerRedisMtlsArgs, SpinnakerRedisSettings
 from lab.hosts import Lab, LabArgs
 from lab.settings import LabSettings
 
 _PROJECT: Final = "sealed-data-tier"
-_SECTIONS: Final = ("lab", "hosts", "cacheService", "certificateAuthority", "redis", "postgres", "firewall")
+_SECTIONS: Final = (
+    "lab",
+    "hosts",
+    "cacheService",
+    "certificateAuthority",
+    "redis",
+    "postgres",
+    "spinnaker",
+    "firewall",
+)
 
-Group = TypeVar("Group", RedisTlsSettings, PostgresHaSettings)
+Group = TypeVar("Group", RedisTlsSettings, PostgresHaSettings, SpinnakerRedisSettings)
 
 
 def _refuse_unknown_sections() -> None:
@@ -47,22 +58,33 @@ def _declared_hosts(config: pulumi.Config) -> Mapping[str, HostSettings]:
     return settings
 
 
-def _groups(config: pulumi.Config, section: str, model: type[Group], members: str) -> list[Group]:
-    """Read a section that lists groups of servers, each with a name of its own."""
+def _groups(config: pulumi.Config, section: str, model: type[Group], members: str, problems: Problems) -> list[Group]:
+    """Read a section that lists groups, each with a name of its own."""
+    settings, names = list[Group](), list[str]()
     groups = config.get_object(section) or []
-    if not isinstance(groups, list):
-        raise InvalidConfigurationError([f"{section}: list the groups, each with its name and {members}"])
-    problems, settings = Problems(), list[Group]()
-    for at, data in enumerate(groups):
+    with problems:
+        if not isinstance(groups, list):
+            raise InvalidConfigurationError([f"{section}: list the groups, each with its name and {members}"])
+    for at, data in enumerate(groups if isinstance(groups, list) else ()):
         with problems:
-            settings.append(load(model, data, f"{section}[{at}]"))
-    problems.refuse()
-    names = [each.name for each in settings]
-    if twice := [at for at, name in enumerate(names) if name in names[:at]]:
-        raise InvalidConfigurationError(
-            [f"{section}[{at}].name: {names[at]!r} is the name of another group: choose one" for at in twice]
-        )
+            group = load(model, data, f"{section}[{at}]")
+            if group.name in names:
+                raise InvalidConfigurationError(
+                    [f"{section}[{at}].name: {group.name!r} is the name of another group: choose one"]
+                )
+            settings.append(group)
+            names.append(group.name)
     return settings
+
+
+def _group_of(
+    settings: SpinnakerRedisSettings, groups: Sequence[RedisTlsClusterArgs], path: str
+) -> RedisTlsClusterArgs | None:
+    """Return the group that Spinnaker uses, if it is one of this stack."""
+    wanted, known = settings.redis.group, {each.settings.name: each for each in groups}
+    if wanted is None or wanted in known:
+        return known[wanted] if wanted else None
+    raise ConfigurationError(path, wanted, f"name a group of this stack: {', '.join(known) or 'it has none'}")
 
 
 def _firewalls(
@@ -92,8 +114,8 @@ def _firewalls(
 
 def _serve(
     groups: Sequence[RedisTlsClusterArgs], pairs: Sequence[PostgresHaPairArgs], firewalls: Mapping[str, Firewall]
-) -> None:
-    """Bring up Redis and PostgreSQL, each once the firewalls of its hosts let its members in."""
+) -> dict[str, RedisTlsCluster]:
+    """Bring up Redis and PostgreSQL, each once the firewalls of its hosts let its members in; returns Redis by name."""
 
     def closed(args: RedisTlsClusterArgs | PostgresHaPairArgs) -> list[pulumi.Resource]:
         return [firewalls[name].confirmation for name in args.members if name in firewalls]
@@ -106,6 +128,19 @@ def _serve(
     both = {args.settings.name: PostgresHaPair(args.settings.name, replace(args, after=closed(args))) for args in pairs}
     if both:
         pulumi.export("postgres", {name: pair.outputs for name, pair in both.items()})
+    return clusters
+
+
+def _seal(spinnakers: Sequence[SpinnakerRedisMtlsArgs], clusters: Mapping[str, RedisTlsCluster]) -> None:
+    """Make Spinnaker's services clients of Redis, each once its group is there."""
+
+    def served(args: SpinnakerRedisMtlsArgs) -> SpinnakerRedisMtlsArgs:
+        group = clusters.get(args.settings.redis.group or "")
+        return replace(args, redis_password=group.passwords["default"], after=[group]) if group else args
+
+    sealed = {args.settings.name: SpinnakerRedisMtls(args.settings.name, served(args)) for args in spinnakers}
+    if sealed:
+        pulumi.export("spinnaker", {name: each.outputs for name, each in sealed.items()})
 
 
 def main() -> None:
@@ -123,12 +158,9 @@ def main() -> None:
     with problems:
         if (data := config.get_object("cacheService")) is not None:
             cache_settings = load(CacheServiceSettings, data, "cacheService")
-    redis_groups: list[RedisTlsSettings] = []
-    with problems:
-        redis_groups = _groups(config, "redis", RedisTlsSettings, "nodes")
-    postgres_pairs: list[PostgresHaSettings] = []
-    with problems:
-        postgres_pairs = _groups(config, "postgres", PostgresHaSettings, "nodes and witness")
+    redis_groups = _groups(config, "redis", RedisTlsSettings, "nodes", problems)
+    postgres_pairs = _groups(config, "postgres", PostgresHaSettings, "nodes and witness", problems)
+    spinnaker_settings = _groups(config, "spinnaker", SpinnakerRedisSettings, "redis", problems)
     authority_settings = AuthoritySettings()
     with problems:
         authority_settings = load(
@@ -156,7 +188,8 @@ def main() -> None:
         pulumi.export("cacheService", cache.outputs)
     groups: list[RedisTlsClusterArgs] = []
     pairs: list[PostgresHaPairArgs] = []
-    if redis_groups or postgres_pairs:
+    spinnakers: list[SpinnakerRedisMtlsArgs] = []
+    if redis_groups or postgres_pairs or spinnaker_settings:
         authority = CertificateAuthority("authority", CertificateAuthorityArgs(settings=authority_settings))
         groups = [
             RedisTlsClusterArgs(settings=settings, hosts=hosts, authority=authority, where=f"redis[{at}]")
@@ -166,8 +199,18 @@ def main() -> None:
             PostgresHaPairArgs(settings=settings, hosts=hosts, authority=authority, where=f"postgres[{at}]")
             for at, settings in enumerate(postgres_pairs)
         ]
+        spinnakers = [
+            SpinnakerRedisMtlsArgs(
+                settings=settings,
+                hosts=hosts,
+                authority=authority,
+                group=_group_of(settings, groups, f"spinnaker[{at}].redis.group"),
+                where=f"spinnaker[{at}]",
+            )
+            for at, settings in enumerate(spinnaker_settings)
+        ]
     firewalls = {} if firewall_settings is None else _firewalls(firewall_settings, hosts, cache, [*groups, *pairs])
-    _serve(groups, pairs, firewalls)
+    _seal(spinnakers, _serve(groups, pairs, firewalls))
 
 
 # What a stack is made of lives until its end. Looking for garbage in it, again and again and once more at exit, takes

@@ -255,6 +255,29 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RedisClient:
+    """Clients of a Redis that show it a certificate, such as Spinnaker's services.
+
+    Attributes:
+        name: Name of the resource.
+        host: Name of the host from which Redis is tried.
+        endpoint: Where Redis is, as the clients dial it.
+        certificate: Their certificate in PEM.
+        key: Its key in PEM.
+        trusted: The roots by which they know Redis, in PEM.
+        password: What they send for the user `default`; empty for none.
+    """
+
+    name: str
+    host: str
+    endpoint: Endpoint
+    certificate: str
+    key: str = field(repr=False)
+    trusted: str
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServedCertificate:
     """A certificate that a service shows its clients.
 
@@ -287,6 +310,7 @@ class Stack:
         served: Certificates that services show.
         vips: Virtual IPs.
         pairs: Pairs of PostgreSQL servers.
+        spinnakers: Spinnakers' services, as clients of Redis.
         client_networks: Networks from which a cache may have clients, such as a cluster's pods.
         exemptions: Exceptions from policies, by policy.
     """
@@ -296,6 +320,7 @@ class Stack:
     served: tuple[ServedCertificate, ...] = ()
     vips: tuple[VirtualIps, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    spinnakers: tuple[RedisClient, ...] = ()
     client_networks: tuple[Network, ...] = ()
     exemptions: Mapping[str, tuple[Exemption, ...]] = field(default_factory=dict)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
-from verification.connection import Reader, Writer
+from verification import connection
 
 _LONGEST: Final = 16 * 1024 * 1024  # bytes of one answer; a list of clients is far below
+
+
+Reader = connection.Reader | asyncio.StreamReader
+Writer = connection.Writer | asyncio.StreamWriter
 
 
 class RedisError(Exception):

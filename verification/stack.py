@@ -21,6 +21,7 @@ from verification.model import (
     Host,
     Login,
     Pair,
+    RedisClient,
     Role,
     ServedCertificate,
     Stack,
@@ -38,6 +39,7 @@ _CACHE: Final = "sealed-data-tier:cache_service:CacheService"
 _REDIS: Final = "sealed-data-tier:redis_tls_cluster:RedisTlsCluster"
 _VIRTUAL_IPS: Final = "sealed-data-tier:keepalived_vip:KeepalivedVip"
 _POSTGRES: Final = "sealed-data-tier:postgres_ha_pair:PostgresHaPair"
+_SPINNAKER: Final = "sealed-data-tier:spinnaker_redis_mtls:SpinnakerRedisMtls"
 _COMMAND: Final = "command:remote:Command"
 #: What components that serve TLS register: a list of {host, address, port, certificate, trusted, renewalDays, names}.
 SERVED: Final = "served"
@@ -71,6 +73,7 @@ def read(state: State) -> Stack:
         served=served,
         vips=tuple(map(_virtual_ips, state.of_kind(_VIRTUAL_IPS))),
         pairs=tuple(map(_pair, state.of_kind(_POSTGRES))),
+        spinnakers=tuple(_spinnaker(each, served, min(hosts)) for each in state.of_kind(_SPINNAKER)),
     )
 
 
@@ -199,6 +202,26 @@ def _pair(pair: Resource) -> Pair:
     settings = pair.inputs["settings"]
     nodes = tuple(node["host"] for node in settings["nodes"])
     return Pair(name=pair.name, nodes=nodes, port=int(settings["connections"]["port"]))
+
+
+def _spinnaker(spinnaker: Resource, served: tuple[ServedCertificate, ...], otherwise: str) -> RedisClient:
+    """Redis' own host tries it, where Redis is of this stack: firewalls may let in none of the others."""
+    settings, client = spinnaker.inputs["settings"], spinnaker.outputs["client"]
+    endpoint = Endpoint(settings["redis"]["host"], int(settings["redis"]["port"]))
+    own = (each.host for each in served if _serves(each, endpoint))
+    return RedisClient(
+        name=spinnaker.name,
+        host=next(own, settings.get("halyard", {}).get("host", otherwise)),
+        endpoint=endpoint,
+        certificate=client["certificate"],
+        key=client["key"],
+        trusted=client["trusted"],
+        password=client["password"],
+    )
+
+
+def _serves(served: ServedCertificate, endpoint: Endpoint) -> bool:
+    return served.endpoint.port == endpoint.port and endpoint.address in (served.endpoint.address, *served.names)
 
 
 def _balancer(balancer: Resource) -> Balancer:

@@ -56,6 +56,14 @@ def test_preview_under_the_policies(example: Path, tmp_path: Path) -> None:
     assert not [value for value in secrets.values() if value in text]
 
 
+def test_spinnaker_by_halyard_too(tmp_path: Path) -> None:
+    project = stack(copied(ROOT / "examples" / "spinnaker", tmp_path), tmp_path)
+    project.pulumi("config", "set", "halyard", "true")
+    text = previewed(project)
+    assert "/home/spinnaker/.hal/default/service-settings/gate.yml" in text
+    assert "SpinnakerService" not in text
+
+
 def test_regions_ask_the_root_signs_and_regions_go_on(tmp_path: Path) -> None:
     here = copied(ROOT / "examples" / "redis-multi-region", tmp_path)
     root = stack(here / "root", tmp_path, "production")
