@@ -18,7 +18,7 @@ from toolchain.errors import ToolchainError
 REPOSITORY: Final = "sealed-data-tier/lab-node"
 POD_REPOSITORY: Final = "sealed-data-tier.lab"
 """Where the images of pods seem to come from; each has the tag 1."""
-PODS: Final = ("pause", "coredns", "valkey")
+PODS: Final = ("pause", "coredns", "redis", "valkey")
 """The images of pods that every node has."""
 
 _HERE: Final = Path(__file__).parent
