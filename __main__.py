@@ -158,7 +158,7 @@ def main() -> None:
     with problems:
         if (data := config.get_object("cacheService")) is not None:
             cache_settings = load(CacheServiceSettings, data, "cacheService")
-    redis_groups = _groups(config, "redis", RedisTlsSettings, "nodes", problems)
+    redis_groups = _groups(config, "redis", RedisTlsSettings, "nodes or kubernetes", problems)
     postgres_pairs = _groups(config, "postgres", PostgresHaSettings, "nodes and witness", problems)
     spinnaker_settings = _groups(config, "spinnaker", SpinnakerRedisSettings, "redis", problems)
     authority_settings = AuthoritySettings()
@@ -173,10 +173,11 @@ def main() -> None:
 
     arguments = {name: HostArgs.of(each) for name, each in declared.items()}
     cache_password: pulumi.Output[str] | None = None
+    kubeconfig: pulumi.Output[str] | None = None
     if lab_settings is not None:
         lab = Lab("lab", LabArgs(settings=lab_settings))
         arguments |= {name: endpoint.arguments for name, endpoint in lab.endpoints.items()}
-        cache_password = lab.cache_password
+        cache_password, kubeconfig = lab.cache_password, lab.kubeconfig
     hosts = {name: Host(name, args) for name, args in arguments.items()}
     pulumi.export("hosts", {name: host.address for name, host in hosts.items()})
     cache = None
@@ -192,7 +193,9 @@ def main() -> None:
     if redis_groups or postgres_pairs or spinnaker_settings:
         authority = CertificateAuthority("authority", CertificateAuthorityArgs(settings=authority_settings))
         groups = [
-            RedisTlsClusterArgs(settings=settings, hosts=hosts, authority=authority, where=f"redis[{at}]")
+            RedisTlsClusterArgs(
+                settings=settings, hosts=hosts, authority=authority, where=f"redis[{at}]", kubeconfig=kubeconfig
+            )
             for at, settings in enumerate(redis_groups)
         ]
         pairs = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -24,17 +24,20 @@ class RedisTlsClusterArgs:
 
     Attributes:
         settings: Nodes, topology, TLS, users and limits.
-        hosts: Hosts by their name in the stack.
+        hosts: Hosts by their name in the stack; a group on Kubernetes needs none.
         authority: Who signs the certificates of nodes and clients.
         where: Property path of the settings, for errors; default none.
         after: What has to be there before any node changes: firewalls that let new members reach the others.
+        kubeconfig: How the cluster of a group on Kubernetes is reached (secret): the content of a kubeconfig; default
+            what kubectl would take.
     """
 
     settings: RedisTlsSettings
-    hosts: Mapping[str, Host]
+    hosts: Mapping[str, Host] = field(default_factory=dict)
     authority: Authority
     where: str = ""
     after: Sequence[pulumi.Resource] = ()
+    kubeconfig: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
         """Refuse hosts that are not there, or that this cannot run on.
@@ -98,6 +101,8 @@ class RedisTlsClusterArgs:
     @property
     def members(self) -> tuple[str, ...]:
         """Hosts in the order in which they have their turn: what may be a primary's comes last."""
+        if not self.settings.nodes:
+            return ()
         first, *others = (node.host for node in self.settings.nodes)
         watchers = (host for host in self.settings.sentinel_hosts if host not in (first, *others))
         return (*watchers, *others, first)

@@ -43,6 +43,9 @@ def primary_backend(
     Raises:
         ConfigurationError: Where the group has no primary that moves, no such account, or no addresses yet.
     """
+    if settings.kubernetes is not None:
+        fix = "its servers' names are known in the cluster only: dial them there, or write a backend of what is exposed"
+        raise ConfigurationError(path("kubernetes.namespace"), settings.kubernetes.namespace, fix)
     if settings.topology is not Topology.SENTINEL:
         fix = "only with sentinel there is a primary to follow"
         raise ConfigurationError(path("topology"), settings.topology.value, fix)

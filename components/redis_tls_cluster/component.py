@@ -19,7 +19,7 @@ from components.redis_tls_cluster.settings import Topology
 
 
 class RedisTlsCluster(pulumi.ComponentResource):
-    """Redis or Valkey with TLS on every link: standalone, replicated under Sentinel, or a cluster.
+    """Redis or Valkey with TLS on every link: standalone, replicated under Sentinel, or a cluster; on hosts or as pods.
 
     A change that the servers can take while they serve cuts no connection; one that needs a restart is rolled from
     host to host, and a primary hands over before it stops.
@@ -33,7 +33,7 @@ class RedisTlsCluster(pulumi.ComponentResource):
         client_certificate: The clients' certificate in PEM.
         client_key: Its key in PEM (secret).
         passwords: Passwords of the applications' accounts by name (secret).
-        flows: What it needs of each host's firewall, by host.
+        flows: What it needs of each host's firewall, by host; none on Kubernetes.
     """
 
     endpoints: pulumi.Output[list[str]]
@@ -68,14 +68,18 @@ class RedisTlsCluster(pulumi.ComponentResource):
         members = [Member(name, args, host, shared, here) for host in args.members]
         self.flows = {host: args.flows(host) for host in args.members}
         self.roles: list[Role] = []
-        for member in members:
-            turn = pulumi.ResourceOptions(parent=self, depends_on=[*args.after, *self.roles[-1:]])
-            self.roles.append(Role(f"{name}-{member.host.host_name}-node", member.host, member.spec(), turn))
-        if settings.topology is not Topology.STANDALONE:
-            self._settle(name, args, members)
+        addresses: Sequence[pulumi.Input[str]]
+        watchers: Sequence[pulumi.Input[str]]
+        if settings.kubernetes:
+            # Stacks of hosts need not wait half a second for it.
+            from components.redis_tls_cluster.kubernetes.pods import Pods  # noqa: PLC0415
 
-        addresses = [args.address(node.host) for node in settings.nodes]
-        watchers = [args.address(host) for host in settings.sentinel_hosts]
+            pods = Pods(name, args, shared, here)
+            addresses, watchers = pods.names.endpoints, pods.names.sentinels
+        else:
+            self._on_hosts(name, args, members)
+            addresses = [args.address(node.host) for node in settings.nodes]
+            watchers = [args.address(host) for host in settings.sentinel_hosts]
         self.endpoints = _endpoints(addresses, settings.tls_port)
         self.urls = self.endpoints.apply(lambda known: [f"rediss://{each}" for each in known])
         self.sentinels = _endpoints(watchers, settings.sentinel.port)
@@ -95,6 +99,14 @@ class RedisTlsCluster(pulumi.ComponentResource):
             "passwords": self.passwords,
         }
         self.register_outputs({**self.outputs, "served": list(chain.from_iterable(each.served() for each in members))})
+
+    def _on_hosts(self, name: str, args: RedisTlsClusterArgs, members: Sequence[Member]) -> None:
+        """Have the hosts their turns, one after another."""
+        for member in members:
+            turn = pulumi.ResourceOptions(parent=self, depends_on=[*args.after, *self.roles[-1:]])
+            self.roles.append(Role(f"{name}-{member.host.host_name}-node", member.host, member.spec(), turn))
+        if args.settings.topology is not Topology.STANDALONE:
+            self._settle(name, args, members)
 
     def _settle(self, name: str, args: RedisTlsClusterArgs, members: Sequence[Member]) -> None:
         """Once everybody had its turn the group is brought together, and left by who is no longer in it."""

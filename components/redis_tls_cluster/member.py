@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import pulumi
@@ -55,6 +56,18 @@ class Shared:
                 given = [secret(each.get_secret_value()) for each in (user.password, *user.also_accepted)]
                 current[user.name], accepted[user.name] = given[0], given
         return Shared(client=client, current=current, accepted=accepted)
+
+    def accounts(self, render: Callable[[Mapping[str, Sequence[str]]], str]) -> pulumi.Input[str]:
+        """Render what is made of every password that is let in, by account."""
+        names = [name for name in self.accepted for _ in self.accepted[name]]
+
+        def with_passwords(*passwords: str) -> str:
+            known: dict[str, list[str]] = {}
+            for name, password in zip(names, passwords, strict=True):
+                known.setdefault(name, []).append(password)
+            return render(known)
+
+        return combined(with_passwords, *(each for name in self.accepted for each in self.accepted[name]))
 
 
 class Member:
@@ -118,18 +131,6 @@ class Member:
 
         return combined(with_addresses, self.address, *nodes, *watchers)
 
-    def _accounts(self, render: Any) -> pulumi.Input[str]:  # noqa: ANN401 - a function of rendering.py
-        accepted = self.shared.accepted
-        names = [name for name in accepted for _ in accepted[name]]
-
-        def with_passwords(*passwords: str) -> str:
-            known: dict[str, list[str]] = {}
-            for name, password in zip(names, passwords, strict=True):
-                known.setdefault(name, []).append(password)
-            return str(render(self.settings, known))
-
-        return combined(with_passwords, *(each for name in accepted for each in accepted[name]))
-
     def _files(self) -> Iterator[File]:
         settings, here, scripts = self.settings, place(self.settings), library(self.settings)
         service = settings.flavour.value
@@ -137,11 +138,11 @@ class Member:
         yield File(path=f"{scripts}/client.sh", content=rendering.script("client"))
         yield File(path=f"{scripts}/node", content=rendering.script("node"), mode=0o755)
         yield File(path=f"{scripts}/node.env", content=self._rendered(rendering.environment))
-        yield File(path=f"{here}/manager.password", content=_line(current[MANAGER]), mode=0o600, secret=True)
+        yield File(path=f"{here}/manager.password", content=line(current[MANAGER]), mode=0o600, secret=True)
         yield from self._certificates(service)
         if self.node:
             password = combined(rendering.replication_password, current[REPLICATION])
-            accounts = self._accounts(rendering.users)
+            accounts = self.shared.accounts(partial(rendering.users, settings))
             yield File(path=rendering.sysctl_path(settings), content=rendering.sysctl())
             yield File(path=f"{here}/startup.conf", content=rendering.startup(settings))
             yield File(path=f"{here}/passwords.conf", content=password, mode=0o640, group=service, secret=True)
@@ -150,7 +151,7 @@ class Member:
             yield File(path=_drop_in(f"{service}-server"), content=rendering.unit(settings))
         if self.watches:
             password = combined(lambda known: rendering.sentinel_passwords(settings, known), current[SENTINEL])
-            accounts = self._accounts(rendering.sentinel_users)
+            accounts = self.shared.accounts(partial(rendering.sentinel_users, settings))
             yield File(path=f"{here}/sentinel.conf", content=self._rendered(rendering.sentinel))
             yield File(path=f"{here}/sentinel.passwords", content=password, mode=0o600, secret=True)
             yield File(path=f"{here}/sentinel-users.acl", content=accounts, mode=0o640, group=service, secret=True)
@@ -237,7 +238,8 @@ class Member:
             yield Check(name="runs what was written", command=inspection.applied(settings))
 
 
-def _line(text: pulumi.Input[str]) -> pulumi.Input[str]:
+def line(text: pulumi.Input[str]) -> pulumi.Input[str]:
+    """End a text as a line."""
     return combined("{}\n".format, text)
 
 

@@ -72,12 +72,12 @@ def applied(settings: RedisTlsSettings) -> str:
     return f"/run/{settings.flavour}-tls"
 
 
-def configuration(settings: RedisTlsSettings, address: str) -> str:
+def configuration(settings: RedisTlsSettings, address: str | None) -> str:
     """Render redis.conf or valkey.conf.
 
     Args:
         settings: What the servers are told.
-        address: IPv4 or IPv6 address that this one binds.
+        address: IPv4 or IPv6 address that this one binds; None: every one of its pod, and its name is an argument.
     """
     points = settings.persistence.snapshots
     return _TEMPLATES.render(
@@ -98,12 +98,12 @@ def startup(settings: RedisTlsSettings) -> str:
     return _TEMPLATES.render("startup.conf.j2", {"settings": settings, "place": place(settings)})
 
 
-def sentinel(settings: RedisTlsSettings, address: str, group: Group) -> str:
+def sentinel(settings: RedisTlsSettings, address: str | None, group: Group) -> str:
     """Render sentinel.conf.
 
     Args:
         settings: What the Sentinels are told.
-        address: Address that this one binds.
+        address: Address that this one binds; None: every one of its pod, which says its name when it starts.
         group: Where the others are.
     """
     values = {"settings": settings, "address": address, "place": place(settings), "primary": group.nodes[0]}
@@ -126,16 +126,16 @@ def sysctl() -> str:
 
 
 def script(name: str) -> str:
-    """Return one of the scripts: `client`, `node` or `group`."""
+    """Return one of the scripts: `client`, `node`, `group` or `pod`."""
     return (_SCRIPTS / f"{name}.sh").read_text()
 
 
-def environment(settings: RedisTlsSettings, address: str, group: Group) -> str:
+def environment(settings: RedisTlsSettings, address: str | None, group: Group) -> str:
     """Render node.env, what the scripts know.
 
     Args:
         settings: What the servers are told.
-        address: Address of this node.
+        address: Address of this node; None: each pod has its name in its own environment.
         group: Where all are.
     """
     values = {
@@ -156,7 +156,7 @@ def environment(settings: RedisTlsSettings, address: str, group: Group) -> str:
         "TLS": settings.tls_directory,
         "SYSCTL": sysctl_path(settings),
     }
-    quoted = [(name, shlex.quote(value)) for name, value in values.items()]
+    quoted = [(name, shlex.quote(value)) for name, value in values.items() if value is not None]
     return _TEMPLATES.render("node.env.j2", {"values": quoted, "library": library(settings)})
 
 

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from components.certificates import CertificateSettings
 from components.firewall.settings import Network
 from components.passwords import PasswordSettings
-from components.settings import DirectoryPath, Port, Problem, ServerNode, Settings, Some, refuse
+from components.redis_tls_cluster.kubernetes.settings import KubernetesSettings
+from components.settings import DirectoryPath, Location, Port, Problem, ServerNode, Settings, Some, refuse
 
 _GROUP: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _SIZE: Final = re.compile(r"\d+([kmg]b?|b)?", re.IGNORECASE)
@@ -294,7 +295,8 @@ class RedisTlsSettings(Settings):
         name: Name of the group, default `redis`; Sentinel's master name.
         flavour: `redis` (default) or `valkey`.
         topology: `standalone` (default), `sentinel` (the first node is the first primary) or `cluster`.
-        nodes: The servers.
+        nodes: The servers, on hosts; either these or `kubernetes`.
+        kubernetes: The servers, as pods.
         port: TLS port; default 6379, or 6380 beside a plaintext port.
         clients: Addresses and networks from which applications come, for the hosts' firewall; default everybody.
         tls: How TLS is spoken.
@@ -316,7 +318,8 @@ class RedisTlsSettings(Settings):
     name: Annotated[str, AfterValidator(_group_name)] = "redis"
     flavour: Flavour = Flavour.REDIS
     topology: Topology = Topology.STANDALONE
-    nodes: Some[ServerNode]
+    nodes: Some[ServerNode] = ()
+    kubernetes: KubernetesSettings | None = None
     port: Port | None = None
     clients: Some[Network] | None = None
     tls: TlsSettings = TlsSettings()
@@ -363,9 +366,23 @@ class RedisTlsSettings(Settings):
         return self.sentinel.hosts or tuple(node.host for node in self.nodes)
 
     @property
+    def servers(self) -> int:
+        """How many servers there are."""
+        if self.kubernetes is None:
+            return len(self.nodes)
+        return self.kubernetes.servers or (3 if self.topology is Topology.SENTINEL else 1)
+
+    @property
+    def sentinels(self) -> int:
+        """How many Sentinels there are."""
+        if self.kubernetes is None or self.topology is not Topology.SENTINEL:
+            return len(self.sentinel_hosts)
+        return self.kubernetes.sentinels or _LEAST_SENTINELS
+
+    @property
     def quorum(self) -> int:
         """`sentinel.quorum` with its default."""
-        return self.sentinel.quorum or len(self.sentinel_hosts) // 2 + 1
+        return self.sentinel.quorum or self.sentinels // 2 + 1
 
     @property
     def tls_directory(self) -> str:
@@ -383,8 +400,38 @@ class RedisTlsSettings(Settings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RedisTlsSettings:
-        refuse([*self._nodes(), *self._users(), *self._ports(), *self._safe(), *self._group()])
+        refuse([*self._placed(), *self._nodes(), *self._users(), *self._ports(), *self._safe(), *self._group()])
         return self
+
+    def _placed(self) -> Iterator[Problem]:
+        if self.kubernetes is None:
+            if not self.nodes:
+                yield ("nodes",), "is missing: list the hosts of its servers, or say kubernetes"
+            return
+        if self.nodes:
+            yield ("nodes",), "a group is on hosts or on Kubernetes: remove this, or kubernetes"
+        if self.topology is Topology.CLUSTER:
+            text = "its nodes know each other by addresses, which pods change: use sentinel, or hosts"
+            yield ("topology",), f"{self.topology} cannot be used on Kubernetes: {text}"
+        for where, given, fix in (
+            (("clients",), self.clients, "say who may connect in kubernetes.clients"),
+            (("sentinel", "hosts"), self.sentinel.hosts, "say how many in kubernetes.sentinels"),
+            (("tls", "plaintext"), self.tls.plaintext, "pods take no plaintext: remove it"),
+            (("tls", "directory"), self.tls.directory, "pods have a place of their own: remove it"),
+            (("dataDirectory",), self.data_directory, "pods have a volume: remove it, and see kubernetes.storage"),
+        ):
+            if given:
+                yield where, f"has no meaning on Kubernetes: {fix}"
+        yield from self._pods()
+
+    def _pods(self) -> Iterator[Problem]:
+        assert self.kubernetes  # noqa: S101 - as the caller has seen
+        here, exposure = self.kubernetes, self.kubernetes.exposure
+        if here.sentinels is not None and self.topology is not Topology.SENTINEL:
+            yield ("kubernetes", "sentinels"), f"nobody watches with topology {self.topology}: remove it"
+        if exposure and exposure.node_ports and len(exposure.node_ports) != self.servers:
+            text = f"{len(exposure.node_ports)} for {self.servers} servers: list one each, or none"
+            yield ("kubernetes", "exposure", "nodePorts"), text
 
     def _nodes(self) -> Iterator[Problem]:
         hosts = [node.host for node in self.nodes]
@@ -413,7 +460,7 @@ class RedisTlsSettings(Settings):
             yield ("port",), f"{text}: say port: {_DUAL_PORT}"
         if self.topology is Topology.CLUSTER and self.bus_port > _LAST_PORT:
             yield ("port",), f"{self.tls_port}: the cluster's bus is {_BUS_OFFSET} above: use at most 55535"
-        if self.sentinel_hosts and self.sentinel.port in (self.tls_port, self.plaintext_port):
+        if self.sentinels and self.sentinel.port in (self.tls_port, self.plaintext_port):
             yield ("sentinel", "port"), f"{self.sentinel.port} is the server's port: use another one"
 
     def _safe(self) -> Iterator[Problem]:
@@ -423,34 +470,36 @@ class RedisTlsSettings(Settings):
             yield ("persistence",), text
 
     def _group(self) -> Iterator[Problem]:
-        count = len(self.nodes)
+        if not self.servers:
+            return
+        count, where = self.servers, ("nodes",) if self.kubernetes is None else ("kubernetes", "servers")
         if self.topology is Topology.STANDALONE and count > 1:
-            yield ("nodes",), f"{count} nodes: standalone is one; set topology to sentinel or cluster"
+            yield where, f"{count} nodes: standalone is one; set topology to sentinel or cluster"
         if self.topology is not Topology.SENTINEL and self.sentinel != SentinelSettings():
             yield ("sentinel",), f"nobody watches with topology {self.topology}: remove it"
         if self.topology is not Topology.CLUSTER and self.cluster != ClusterSettings():
             yield ("cluster",), f"there is none with topology {self.topology}: remove it"
         if self.topology is Topology.SENTINEL:
-            yield from self._watch(count)
-        if self.topology is Topology.CLUSTER:
+            yield from self._watch(count, where)
+        if self.topology is Topology.CLUSTER and self.nodes:
             masters, rest = divmod(count, 1 + self.cluster.replicas)
             if rest or masters < _LEAST_MASTERS:
                 least = _LEAST_MASTERS * (1 + self.cluster.replicas)
                 text = f"{count} nodes with {self.cluster.replicas} replicas each: list {least} or a greater multiple"
                 yield ("nodes",), f"{text} of {1 + self.cluster.replicas}"
 
-    def _watch(self, count: int) -> Iterator[Problem]:
-        hosts = self.sentinel_hosts
+    def _watch(self, count: int, where: Location) -> Iterator[Problem]:
+        watchers = self.sentinels
         if count == 1:
-            yield ("nodes",), "one node has no replica that could take over: list more, or use standalone"
-        if len(hosts) < _LEAST_SENTINELS:
-            text = f"{len(hosts)} sentinels cannot outvote a lost one: list at least {_LEAST_SENTINELS} hosts"
+            yield where, "one node has no replica that could take over: list more, or use standalone"
+        if self.nodes and watchers < _LEAST_SENTINELS:
+            text = f"{watchers} sentinels cannot outvote a lost one: list at least {_LEAST_SENTINELS} hosts"
             yield ("sentinel", "hosts"), text
         for at, host in enumerate(self.sentinel.hosts):
             if host in self.sentinel.hosts[:at]:
                 yield ("sentinel", "hosts", at), f"{host!r} is listed twice: remove one"
-        if not len(hosts) // 2 < self.quorum <= len(hosts):
-            text = f"{self.quorum} of {len(hosts)}: use {len(hosts) // 2 + 1} to {len(hosts)}, so that no minority acts"
+        if not watchers // 2 < self.quorum <= watchers:
+            text = f"{self.quorum} of {watchers}: use {watchers // 2 + 1} to {watchers}, so that no minority acts"
             yield ("sentinel", "quorum"), text
         if self.min_replicas >= count:
             yield (

@@ -45,12 +45,14 @@ sentinel() { # address words…
 }
 field() { tr -d '\r' | sed -n "s/^$1://p"; } # name: of what INFO says
 
+primary_of() { # sentinel
+    po_answer=$(sentinel "$1" get-master-addr-by-name "$GROUP" 2>/dev/null | head -n 1)
+    case $po_answer in "" | *[!0-9A-Za-z.:-]*) return 1 ;; esac # neither an address nor a name, but an error
+    printf '%s\n' "$po_answer"
+}
 current_primary() { # as the first Sentinel says that answers
     for cp_sentinel in $SENTINELS; do
-        cp_answer=$(sentinel "$cp_sentinel" get-master-addr-by-name "$GROUP" 2>/dev/null | head -n 1) || continue
-        case $cp_answer in *[0-9].[0-9]* | *:*:*) ;; *) continue ;; esac
-        printf '%s\n' "$cp_answer"
-        return 0
+        ! primary_of "$cp_sentinel" || return 0
     done
     return 1
 }

@@ -21,12 +21,13 @@ RELOAD_S=20               # for all live changes
 
 # --- before a start ----------------------------------------------------------------------------------------------
 
+as_root() { [ "$(id -u)" = 0 ]; } # as systemd runs this; a pod has the service's own account
 own_data() { # the account may have come anew, with another number, after the data had been kept
-    [ "$(stat -c %U "$DATA")" = "$FLAVOUR" ] || chown -R "$FLAVOUR:$FLAVOUR" "$DATA"
+    ! as_root || [ "$(stat -c %U "$DATA")" = "$FLAVOUR" ] || chown -R "$FLAVOUR:$FLAVOUR" "$DATA"
 }
 publish() { # path: from standard input, whole or not at all
     cat >"$1.new"
-    chown "$FLAVOUR:$FLAVOUR" "$1.new"
+    ! as_root || chown "$FLAVOUR:$FLAVOUR" "$1.new"
     mv -f "$1.new" "$1"
 }
 
@@ -59,7 +60,7 @@ past_doubt() { # what-then [since]
 }
 prepare() {
     own_data
-    sysctl -q -p "$SYSCTL" 2>/dev/null || note "this kernel does not let vm.overcommit_memory be set: snapshots may fail"
+    ! as_root || sysctl -q -p "$SYSCTL" 2>/dev/null || note "this kernel does not let vm.overcommit_memory be set: snapshots may fail"
     {
         printf 'include %s/%s.conf\n' "$PLACE" "$FLAVOUR"
         if [ "$TOPOLOGY" = sentinel ]; then
@@ -128,10 +129,11 @@ live_changes() { # one line a command
     lc_order='sort'
     grep -q '^port 0$' "$PLACE/$FLAVOUR.conf" || lc_order='sort -r'
     added "$FLAVOUR.conf" | grep -E "$lc_ports" | $lc_order | sed 's/^/CONFIG SET /'
-    lc_rest=$({ added "$FLAVOUR.conf" | grep -Ev "$lc_ports"; added passwords.conf; } | as_arguments)
-    if [ "$(certificates)" != "$(cat "$APPLIED/certificates")" ]; then
+    lc_files='^tls-(cert|key|ca-cert)-file '
+    lc_rest=$({ added "$FLAVOUR.conf" | grep -Ev "$lc_ports|$lc_files"; added passwords.conf; } | as_arguments)
+    if [ "$(certificates)" != "$(cat "$APPLIED/certificates")" ] || added "$FLAVOUR.conf" | grep -Eq "$lc_files"; then
         # All three in one command: of a certificate with another one's key the server would be rid at once.
-        lc_rest="$lc_rest $(grep -E '^tls-(cert|key|ca-cert)-file ' "$PLACE/$FLAVOUR.conf" | tr '\n' ' ')"
+        lc_rest="$lc_rest $(grep -E "$lc_files" "$PLACE/$FLAVOUR.conf" | tr '\n' ' ')"
     fi
     [ -z "${lc_rest# }" ] || printf 'CONFIG SET%s\n' "$lc_rest"
 }

@@ -1,0 +1,1 @@
+"""A group of Redis or Valkey servers as pods of Kubernetes."""
