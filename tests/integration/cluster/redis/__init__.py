@@ -1,0 +1,1 @@
+"""Groups of Redis and Valkey as pods."""

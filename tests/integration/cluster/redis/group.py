@@ -1,0 +1,165 @@
+"""A group on the cluster as tests hold it: its stack, its volumes, and pods that are its clients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lab.cluster import node_image
+from tests.authority import Authority
+from tests.integration.cluster.stack import Cluster
+from tests.integration.support import Outcome, Project, wait_for
+
+USER: Final = 999
+FRIENDS: Final = {"app": "shop"}
+_VOLUMES: Final = "/srv/volumes"
+_RESTRICTED: Final = {
+    "runAsNonRoot": True,
+    "runAsUser": USER,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_CONFINED: Final = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+# What a client's script says before it asks: TLS with the certificates of a Secret, and the password from there.
+CLIENT: Final = r"""
+export REDISCLI_AUTH=$(cat /client/app.password)
+ask() { timeout "${LIMIT:-5}" redis-cli --no-auth-warning --user app --tls --cacert /client/root.crt \
+    --cert /client/client.crt --key /client/client.key "$@"; }
+"""
+
+
+class PodGroup:
+    """A group in a namespace that enforces the restricted profile.
+
+    Attributes:
+        settings: What the stack is told; a test may change it before `up`.
+    """
+
+    def __init__(self, directory: Path, cluster: Cluster, namespace: str, settings: dict[str, Any]) -> None:
+        self.cluster, self.namespace, self.settings = cluster, namespace, settings
+        self.name: str = settings["name"]
+        self._kubeconfig = cluster.project.outputs()["kubeconfig"]
+        program = (Path(__file__).parent / "program.py").read_text()
+        self.project = Project.create(directory, program, self._config())
+        self._volumes: list[tuple[str, str]] = []
+
+    def _config(self) -> dict[str, Any]:
+        return {"redis": self.settings, "kubeconfig": self._kubeconfig}
+
+    def up(self, *, check: bool = True) -> Outcome:
+        self.project.configure(self._config())
+        return self.project.up(check=check)
+
+    @property
+    def address(self) -> str:
+        """The name that clients of a single server dial."""
+        return f"{self.name}.{self.namespace}.svc.cluster.local"
+
+    def outputs(self) -> dict[str, Any]:
+        return dict(self.project.outputs()["redis"][self.name])
+
+    # Volumes, which nobody makes on demand here -----------------------------------------------------------------------
+
+    def volume(self, pod: str, node: str) -> None:
+        """Make the volume of a pod, on a node of the lab."""
+        name, path = f"{self.namespace}-{pod}", f"{_VOLUMES}/{self.namespace}-{pod}"
+        self.cluster.host(node).run(f"mkdir -p {path} && chown {USER}:{USER} {path}")
+        there = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+        spec = {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "hostPath": {"path": path},
+            "claimRef": {"namespace": self.namespace, "name": f"data-{pod}"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [there]}]}},
+        }
+        self.cluster.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec})
+        self._volumes.append((pod, node))
+
+    def lose(self, pod: str) -> None:
+        """Remove everything that is on a pod's volume."""
+        node = dict(self._volumes)[pod]
+        self.cluster.host(node).run(f"find {_VOLUMES}/{self.namespace}-{pod} -mindepth 1 -delete")
+
+    def clear(self) -> None:
+        """Remove the volumes, once nothing is on them."""
+        self.kubectl("delete", "persistentvolumeclaims", "--all")
+        for pod, node in self._volumes:
+            self.cluster.kubectl("delete", "persistentvolume", f"{self.namespace}-{pod}")
+            self.cluster.host(node).run(f"rm -rf {_VOLUMES}/{self.namespace}-{pod}")
+
+    # Pods -------------------------------------------------------------------------------------------------------------
+
+    def kubectl(self, *arguments: str, check: bool = True) -> str:
+        return self.cluster.kubectl("-n", self.namespace, *arguments, check=check)
+
+    def get(self, *what: str) -> dict[str, Any]:
+        return dict(json.loads(self.kubectl("get", *what, "--output=json")))
+
+    def lives(self, part: str) -> dict[str, tuple[str, int]]:
+        """Of each pod of a part its identity, and how often any of its containers was started again."""
+        pods = self.get("pods", f"--selector=app.kubernetes.io/instance={self.name},app.kubernetes.io/component={part}")
+        return {
+            pod["metadata"]["name"]: (
+                pod["metadata"]["uid"],
+                sum(each["restartCount"] for each in pod["status"]["containerStatuses"]),
+            )
+            for pod in pods["items"]
+        }
+
+    def give(self, secret: str, **replaced: str) -> None:
+        """Give clients what they need, by a Secret."""
+        outputs = self.outputs()
+        given = {
+            "root.crt": outputs["authority"],
+            "client.crt": outputs["clientCertificate"],
+            "client.key": outputs["clientKey"],
+            "app.password": outputs["passwords"]["app"],
+        }
+        metadata = {"name": secret, "namespace": self.namespace}
+        content = {**given, **{name.replace("_", "."): text for name, text in replaced.items()}}
+        self.cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": content})
+
+    def give_foreign(self, secret: str) -> None:
+        """Give clients a certificate of another authority."""
+        certificate, key = Authority().issue()
+        self.give(secret, client_crt=certificate, client_key=key)
+
+    def client(
+        self, name: str, secret: str, script: str = "sleep infinity", labels: Mapping[str, str] = FRIENDS
+    ) -> None:
+        """Start a pod that runs a client's script, and wait for it."""
+        container = {
+            "name": "client",
+            "image": node_image.pod_image("redis"),
+            "command": ["sh", "-c", CLIENT + script],
+            "securityContext": _CONFINED,
+            "volumeMounts": [{"name": "client", "mountPath": "/client", "readOnly": True}],
+        }
+        spec = {
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": _RESTRICTED,
+            "containers": [container],
+            "volumes": [{"name": "client", "secret": {"secretName": secret}}],
+            # Who drains the worker is not to drain the clients.
+            "nodeName": "control",
+        }
+        metadata = {"name": name, "namespace": self.namespace, "labels": dict(labels)}
+        self.cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+
+    def ask(self, client: str, *words: str, host: str | None = None) -> str:
+        """What a client is answered; of an error its text."""
+        script = CLIENT + 'host=$1; shift; ask -h "$host" "$@" 2>&1'
+        command = ("sh", "-c", script, "sh", host or self.address, *words)
+        return self.kubectl("exec", client, "--", *command, check=False).strip()
+
+    def lines(self, client: str) -> list[str]:
+        """What a client's script has written so far."""
+        return self.kubectl("logs", client).splitlines()
+
+    def said(self, client: str, count: int) -> None:
+        """Wait until a client's script has written so many lines more."""
+        before = len(self.lines(client))
+        wait_for(lambda: len(self.lines(client)) >= before + count, 120)
