@@ -101,7 +101,8 @@ class Facts:
     Attributes:
         listeners: Everything that listens.
         connections: Near and far end of every established TCP connection.
-        addresses: Its addresses that others may dial; link-local ones, which mean nothing without a zone, are left out.
+        interfaces: Its addresses that others may dial, each with its network's prefix; link-local ones, which mean
+            nothing without a zone, are left out.
         stats: What is at each path that was asked for; absent paths are missing.
         sums: SHA-256 by path.
         texts: Text by path.
@@ -119,7 +120,7 @@ class Facts:
 
     listeners: tuple[Listener, ...] = ()
     connections: tuple[tuple[Endpoint, Endpoint], ...] = ()
-    addresses: tuple[str, ...] = ()
+    interfaces: tuple[str, ...] = ()
     stats: Mapping[str, Stat] = field(default_factory=dict)
     sums: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -133,6 +134,11 @@ class Facts:
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keepalived: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """`interfaces` without prefixes."""
+        return tuple(each.partition("/")[0] for each in self.interfaces)
 
 
 def ask(questions: Iterable[Question]) -> str:
@@ -163,7 +169,7 @@ def parse(text: str) -> Facts:
     return Facts(
         listeners=tuple(filter(None, map(_listener, lines("listeners")))),
         connections=tuple(filter(None, map(_connection, lines("connections")))),
-        addresses=tuple(dict.fromkeys(_addresses(lines("addresses")))),
+        interfaces=tuple(dict.fromkeys(_interfaces(lines("addresses")))),
         stats={
             path: Stat(kind=kind, mode=f"{int(mode, 8):04o}", owner=owner)
             for path, kind, mode, owner in fields("stats", 4)
@@ -226,13 +232,12 @@ def _connection(line: str) -> tuple[Endpoint, Endpoint] | None:
     return (near, far) if near and far else None
 
 
-def _addresses(lines: Iterable[str]) -> Iterator[str]:
+def _interfaces(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         fields = line.split()
-        if len(fields) > 3 and fields[2] in {"inet", "inet6"} and "link" not in _scope(fields):  # noqa: PLR2004
-            address = fields[3].partition("/")[0]
-            if not is_loopback(address):
-                yield address
+        told = len(fields) > 3 and fields[2] in {"inet", "inet6"}  # noqa: PLR2004 - the fourth one has the address
+        if told and "link" not in _scope(fields) and not is_loopback(fields[3].partition("/")[0]):
+            yield fields[3]
 
 
 def _scope(fields: Sequence[str]) -> Sequence[str]:

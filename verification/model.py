@@ -214,11 +214,13 @@ class Cache:
     Attributes:
         name: Name of the resource.
         applications: Where each application host reaches it, by host name.
+        workers: Hosts on which its NodePort is; the cache sees whoever comes by it as one of their addresses.
         password: Its password; None where the state does not have it.
     """
 
     name: str
     applications: Mapping[str, Endpoint]
+    workers: frozenset[str] = frozenset()
     password: str | None = field(repr=False)
 
 
@@ -313,6 +315,7 @@ class Stack:
         spinnakers: Spinnakers' services, as clients of Redis.
         client_networks: Networks from which a cache may have clients, such as a cluster's pods.
         exemptions: Exceptions from policies, by policy.
+        lab: What a lab has in place of something real, or that it has the real thing; empty without a lab.
     """
 
     hosts: Mapping[str, Host]
@@ -323,6 +326,7 @@ class Stack:
     spinnakers: tuple[RedisClient, ...] = ()
     client_networks: tuple[Network, ...] = ()
     exemptions: Mapping[str, tuple[Exemption, ...]] = field(default_factory=dict)
+    lab: str = ""
 
     @property
     def sealed_ports(self) -> frozenset[int]:

@@ -40,10 +40,12 @@ class Report:
     Attributes:
         checks: All checks, by family and host.
         seconds: How long it took.
+        lab: What a lab has in place of something real, or that it has the real thing; empty without a lab.
     """
 
     checks: tuple[Check, ...]
     seconds: float
+    lab: str = ""
 
     @property
     def verdict(self) -> str:
@@ -72,7 +74,8 @@ class Report:
         verdict = Text(self.verdict, style="bold green" if self.verdict == SEALED else "bold red")
         numbers = f": {len(self.checks) - len(problems)} of {len(self.checks)} checks on {len(hosts)} hosts are well"
         last = Text.assemble(verdict, f"{numbers}, in {self.seconds:.1f} s")
-        return [self._summary(families), *([_list(listed)] if listed else []), last]
+        told = [Text(f"lab: {self.lab}")] if self.lab else []
+        return [self._summary(families), *([_list(listed)] if listed else []), *told, last]
 
     def _summary(self, families: Mapping[str, str]) -> Table:
         """One row a family; hosts are named only where something is wrong, so that hundreds of them fit."""

@@ -54,7 +54,7 @@ async def verify(stack: Stack, progress: Progress) -> Report:
     ]
     for family, outcomes in zip(FAMILIES, found, strict=True):
         checks += judge(family.name, outcomes, away)
-    return Report(checks=tuple(checks), seconds=time.monotonic() - started)
+    return Report(checks=tuple(checks), seconds=time.monotonic() - started, lab=stack.lab)
 
 
 async def _facts(session: Session) -> Facts:

@@ -40,6 +40,7 @@ _REDIS: Final = "sealed-data-tier:redis_tls_cluster:RedisTlsCluster"
 _VIRTUAL_IPS: Final = "sealed-data-tier:keepalived_vip:KeepalivedVip"
 _POSTGRES: Final = "sealed-data-tier:postgres_ha_pair:PostgresHaPair"
 _SPINNAKER: Final = "sealed-data-tier:spinnaker_redis_mtls:SpinnakerRedisMtls"
+_LAB: Final = "sealed-data-tier:lab:Lab"
 _COMMAND: Final = "command:remote:Command"
 #: What components that serve TLS register: a list of {host, address, port, certificate, trusted, renewalDays, names}.
 SERVED: Final = "served"
@@ -74,6 +75,7 @@ def read(state: State) -> Stack:
         vips=tuple(map(_virtual_ips, state.of_kind(_VIRTUAL_IPS))),
         pairs=tuple(map(_pair, state.of_kind(_POSTGRES))),
         spinnakers=tuple(_spinnaker(each, served, min(hosts)) for each in state.of_kind(_SPINNAKER)),
+        lab="; ".join(filter(None, (each.outputs.get("cache") for each in state.of_kind(_LAB)))),
     )
 
 
@@ -294,12 +296,14 @@ def _cache(state: State, cache: Resource) -> Cache:
     # On the load balancer tunnels lead to single workers; applications have the service itself.
     near_ends = (each for each in state.below(cache, _TUNNELS) if each.inputs["host"] != cache.inputs["loadBalancer"])
     endpoints = ((each.inputs["host"], Endpoint.of(each.inputs["localEndpoints"][0])) for each in near_ends)
+    far_ends = {each.inputs["host"] for each in state.below(cache, _ADMISSION)}
     roles = [_role(state, each) for each in state.below(cache, _ROLE)]
     files = [role.files[ENVIRONMENT] for role in roles if ENVIRONMENT in role.files]
     passwords = (password for file in files if (password := _password(file.text or "")) is not None)
     return Cache(
         name=cache.name,
         applications={host: endpoint for host, endpoint in endpoints if endpoint},
+        workers=frozenset(far_ends - {cache.inputs["loadBalancer"]}),
         password=next(passwords, None),
     )
 

@@ -62,7 +62,7 @@ class CacheService(pulumi.ComponentResource):
         tunnels: Tunnels from the applications to the load balancer and from there to the workers.
         load_balancer: HAProxy between them.
         outputs: Units, local endpoints and public keys by host.
-        flows: What it needs of each host's firewall, by host; on the workers the NodePort is closed to all but itself.
+        flows: What it needs of each host's firewall, by host; on every node the NodePort is closed to all but itself.
     """
 
     def __init__(self, name: str, args: CacheServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -82,11 +82,11 @@ class CacheService(pulumi.ComponentResource):
         if settings.connections is not None:
             host = args.hosts[settings.connections.host]
             self._configure_connections(settings.connections, settings.port, host, password)
-        # The NodePort is the worker's own: that is where its tunnel comes out.
+        # The NodePort is the node's own: on workers that is where the tunnel comes out.
         closed = Flow(port=settings.node_port, sources=(), purpose="cache service: by the tunnels only")
         self.flows = {name: list(flows) for name, flows in self.tunnels.flows.items()}
-        for worker in settings.workers:
-            self.flows.setdefault(worker.host, []).append(closed)
+        for node in settings.nodes:
+            self.flows.setdefault(node, []).append(closed)
         clients = self.tunnels.clients
         self.outputs: dict[str, Any] = {
             "units": {host: client.units for host, client in clients.items()},

@@ -119,6 +119,8 @@ class CacheServiceSettings(Settings):
         application_hosts: Hosts of the applications.
         load_balancer: Host that runs HAProxy.
         workers: Kubernetes workers, at least one; two to survive the loss of one.
+        other_nodes: Hosts of the same cluster to which no tunnel leads, such as its control plane. Kubernetes opens the
+            NodePort there too; the stack's firewall closes it. Default none.
         port: Port on every application host's and on the load balancer's loopback, default 30379.
         node_port: NodePort of the cache service on the workers, default 30379.
         password: The cache's password (secret), with which health checks log in.
@@ -136,6 +138,7 @@ class CacheServiceSettings(Settings):
     application_hosts: Some[str]
     load_balancer: str
     workers: Some[WorkerSettings]
+    other_nodes: tuple[str, ...] = ()
     port: LocalPort = 30379
     node_port: Port = 30379
     password: Password | None = None
@@ -148,6 +151,11 @@ class CacheServiceSettings(Settings):
     timeouts: Timeouts = Timeouts()
     default_server: DefaultServer = DefaultServer()
     connections: ConnectionsSettings | None = None
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Every host on which Kubernetes opens the NodePort, the workers first."""
+        return (*(worker.host for worker in self.workers), *self.other_nodes)
 
     def refuse_unknown_hosts(self, known: Collection[str], where: str) -> None:
         """Refuse hosts that the stack does not have.
@@ -212,26 +220,26 @@ class CacheServiceSettings(Settings):
         yield from ((("applicationHosts", at), host) for at, host in enumerate(self.application_hosts))
         yield ("loadBalancer",), self.load_balancer
         yield from ((("workers", at, "host"), worker.host) for at, worker in enumerate(self.workers))
+        yield from ((("otherNodes", at), host) for at, host in enumerate(self.other_nodes))
         if self.connections is not None:
             yield ("connections", "host"), self.connections.host
 
     @model_validator(mode="after")
     def _parts_fit(self) -> CacheServiceSettings:
-        refuse([*self._application_problems(), *self._worker_problems()])
+        refuse([*self._application_problems(), *self._worker_problems(), *self._other_node_problems()])
         # What the parts refuse is told in this component's own terms, at the time when everything else is told.
         refuse(_problems_of(self.tunnels, self._from_tunnels))
         refuse(_problems_of(self.haproxy, _from_haproxy))
         return self
 
     def _application_problems(self) -> Iterator[Problem]:
-        workers = [worker.host for worker in self.workers]
         for number, host in enumerate(self.application_hosts):
             here = ("applicationHosts", number)
             if host == self.load_balancer:
                 yield here, f"{host!r} is the load balancer too: a tunnel needs two hosts"
             elif (first := self.application_hosts.index(host)) != number:
                 yield here, f"{host!r} is applicationHosts[{first}] too: remove one"
-            elif host in workers and self.port == self.node_port:
+            elif host in self.nodes and self.port == self.node_port:
                 text = f"{self.port} is the NodePort of {host!r}, which is an application host too: choose another port"
                 yield ("port",), text
 
@@ -250,6 +258,16 @@ class CacheServiceSettings(Settings):
             mine = f"workers[{number}].localPort"
             if (other := ports.setdefault(worker.local_port, mine)) != mine:
                 yield (*here, "localPort"), f"{worker.local_port} is taken by {other}: give each its own"
+
+    def _other_node_problems(self) -> Iterator[Problem]:
+        for number, host in enumerate(self.other_nodes):
+            if (first := self.nodes.index(host)) < len(self.workers):
+                yield ("otherNodes", number), f"{host!r} is workers[{first}].host too: remove one"
+            elif self.other_nodes.index(host) != number:
+                yield ("otherNodes", number), f"{host!r} is listed twice: remove one"
+            elif host == self.load_balancer and self.port == self.node_port:
+                text = f"{self.port} is the NodePort of {host!r}, which is the load balancer too: choose another port"
+                yield ("port",), text
 
     def _from_tunnels(self, location: Location) -> Location:
         """Translate a location in `tunnels()`."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import Final
 
 import asyncssh
@@ -14,6 +15,8 @@ import asyncssh
 from verification.connection import ClosedError, Session
 from verification.family import Family, Outcome, Survey, counted
 from verification.model import Endpoint, Stack
+
+Interface = IPv4Interface | IPv6Interface
 
 _ANSWER_WITHIN_S: Final = 3.0
 _PARALLEL: Final = 256
@@ -47,7 +50,7 @@ class Attempt:
 async def probe(survey: Survey) -> Iterable[Outcome]:
     """Try every port of the data tier on every host's addresses."""
     limit = asyncio.Semaphore(_PARALLEL)
-    attempts = list(plan(survey.stack, {host: facts.addresses for host, facts in survey.facts.items()}))
+    attempts = list(plan(survey.stack, {host: facts.interfaces for host, facts in survey.facts.items()}))
 
     async def one(attempt: Attempt) -> Answer:
         async with limit:
@@ -69,30 +72,38 @@ async def _connect(session: Session, endpoint: Endpoint) -> Answer:
         return Answer.UNKNOWN
 
 
-def plan(stack: Stack, addresses: Mapping[str, tuple[str, ...]]) -> Iterator[Attempt]:
+def plan(stack: Stack, interfaces: Mapping[str, tuple[str, ...]]) -> Iterator[Attempt]:
     """List what to try: each host from itself, and from hosts that have no part in the data tier.
 
     Args:
         stack: What is declared.
-        addresses: Addresses beyond loopback of every host that answered.
+        interfaces: Addresses beyond loopback of every host that answered, with their prefixes: `192.0.2.11/24`.
     """
-    names = sorted(addresses)
+    known = {name: tuple(map(ip_interface, mine)) for name, mine in interfaces.items()}
+    names = sorted(known)
     outsiders = [name for name in names if not stack.hosts[name].roles]
     for at, target in enumerate(names):
         host = stack.hosts[target]
         others = [name for name in outsiders if name != target] or names[at + 1 :] + names[:at]
         for source in (target, *others[:_VANTAGE_POINTS]):
-            # What others dial may be translated on its way, so it counts too; the host itself need not reach that.
-            own = set(addresses[target]) | (set() if source == target else {host.address})
-            # An address that both have, such as a bridge's, would lead back to the one that tries.
-            shared = set() if source == target else set(addresses[source])
-            for address in sorted(own - shared):
+            for address in sorted(_dialled(known[target], None if source == target else known[source], host.address)):
                 for port in sorted(stack.sealed_ports):
                     endpoint = Endpoint(address, port)
                     # A firewall lets the host through to itself, by loopback or by any of its addresses.
                     itself = source == target and (host.declares(endpoint) or port in host.guarded)
                     if not itself and endpoint not in host.exposed:
                         yield Attempt(source, target, endpoint)
+
+
+def _dialled(target: Iterable[Interface], source: Iterable[Interface] | None, known_as: str) -> set[str]:
+    """The addresses by which a host is tried from another one, or from itself if there is no other one."""
+    own = {str(each.ip) for each in target}
+    if source is None:
+        return own
+    # Beyond the other one's networks somebody else may have the address, such as that of a bridge of containers.
+    near = {str(each.ip) for each in target if any(each.ip in other.network for other in source)}
+    # An address that both have would lead back. What others dial may be translated on its way, so it counts too.
+    return (near | {known_as}) - {str(each.ip) for each in source}
 
 
 def judge(stack: Stack, hosts: Iterable[str], tried: list[tuple[Attempt, Answer]]) -> list[Outcome]:

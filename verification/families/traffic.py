@@ -1,4 +1,4 @@
-"""Traffic: what one application host writes is read on another, and the cache sees local clients only."""
+"""Traffic: what one application host writes is read on another, and the cache sees no client but by its workers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 import asyncssh
@@ -16,7 +16,7 @@ import asyncssh
 from policies.parsers.addresses import is_loopback, split_port
 from verification.connection import ClosedError
 from verification.family import Family, Outcome, Survey, counted
-from verification.model import Cache, Network, Stack
+from verification.model import Cache, Network
 from verification.redis import HungUpError, RedisError, call
 
 _LIMIT_S: Final = 8.0  # for what one host asks the cache
@@ -45,6 +45,7 @@ async def _through(survey: Survey, cache: Cache) -> list[Outcome]:
     if cache.password is None:
         return [Outcome(host=host, problems=("not done: the state has no password of the cache",)) for host in hosts]
     tokens = {host: secrets.token_hex(16) for host in hosts}
+    networks = (*survey.stack.client_networks, *_own(survey, cache))
     give_up = time.monotonic() + _SETTLE_S
 
     async def write(host: str) -> list[str | None] | NotPassed:
@@ -52,7 +53,7 @@ async def _through(survey: Survey, cache: Cache) -> list[Outcome]:
 
     async def read(host: str, source: str) -> Outcome:
         answers = await _ask(survey, cache, host, give_up, ("GET", _key(tokens[source])), ("CLIENT", "LIST"))
-        return judge(survey.stack, host, source, tokens[source], answers)
+        return judge(networks, host, source, tokens[source], answers)
 
     written = dict(zip(hosts, await asyncio.gather(*map(write, hosts)), strict=True))
     writers = [host for host, answer in written.items() if not isinstance(answer, NotPassed)]
@@ -65,6 +66,12 @@ async def _through(survey: Survey, cache: Cache) -> list[Outcome]:
         if isinstance(answer, NotPassed)
     )
     return [*outcomes, *failed]
+
+
+def _own(survey: Survey, cache: Cache) -> Iterator[Network]:
+    """The addresses of its workers: as one of them kube-proxy presents whoever comes by the NodePort."""
+    for worker in cache.workers & set(survey.facts):
+        yield from map(ip_network, survey.facts[worker].addresses)
 
 
 def _key(token: str) -> str:
@@ -94,11 +101,13 @@ async def _ask(
         await asyncio.sleep(_PAUSE_S)
 
 
-def judge(stack: Stack, host: str, writer: str, token: str, found: list[str | None] | NotPassed) -> Outcome:
+def judge(
+    networks: Sequence[Network], host: str, writer: str, token: str, found: list[str | None] | NotPassed
+) -> Outcome:
     """Compare what was read with what was written, and look at who else is connected.
 
     Args:
-        stack: What is declared.
+        networks: Where clients may be, beside this host.
         host: Host that read.
         writer: Host that wrote.
         token: What it wrote.
@@ -108,17 +117,19 @@ def judge(stack: Stack, host: str, writer: str, token: str, found: list[str | No
         return Outcome(host=host, problems=(f"what {writer} wrote cannot be read: {found.reason}",))
     value, listing = found
     clients = _CLIENT.findall(listing or "")
-    problems = [f"the cache has a client at {client}" for client in strangers(clients, stack.client_networks)]
+    problems = [f"the cache has a client at {client}" for client in strangers(clients, networks)]
     if value != token:
         problems.insert(0, f"what {writer} wrote is not what is read here: it is another cache, or it forgets")
     if not clients:
         problems.append("not done: the cache does not tell who its clients are")
-    summary = f"wrote a value and read that of {writer}; {counted(len(clients), 'client')} of the cache, all local"
+    summary = (
+        f"wrote a value and read that of {writer}; {counted(len(clients), 'client')} of the cache, all by its workers"
+    )
     return Outcome(host=host, summary=summary, problems=tuple(problems))
 
 
 def strangers(clients: Iterable[str], networks: Sequence[Network]) -> list[str]:
-    """Return the addresses of clients that came neither by loopback nor by a socket nor from a declared network."""
+    """Return the addresses of clients that came neither by loopback nor by a socket nor from one of the networks."""
     found = []
     for address in dict.fromkeys(split_port(client)[0] for client in clients):
         local = address.startswith("/") or is_loopback(address)
@@ -137,6 +148,6 @@ def _is_in(address: str, networks: Sequence[Network]) -> bool:
 
 FAMILY: Final = Family(
     name="traffic",
-    summary="Every application host writes to the cache, and reads what another one wrote; its clients are local.",
+    summary="Every application host writes to the cache and reads what another one wrote; clients come by its workers.",
     probe=probe,
 )

@@ -67,17 +67,20 @@ def test_without_connections_nothing_is_run() -> None:
     assert set(resources(GOOD)) - set(resources(data)) == {"app1-connections"}
 
 
-def test_the_node_port_is_for_the_tunnels_only() -> None:
+def test_the_node_port_is_for_the_tunnels_only_on_every_node() -> None:
     flows: dict[str, list[Flow]] = {}
 
     def program() -> None:
-        settings = load(CacheServiceSettings, GOOD, "cacheService")
-        hosts = {name: host(name) for name in HOSTS}
+        settings = load(CacheServiceSettings, {**GOOD, "otherNodes": ["control"]}, "cacheService")
+        hosts = {name: host(name) for name in (*HOSTS, "control")}
         flows.update(CacheService("cache", CacheServiceArgs(settings=settings, hosts=hosts, password="x")).flows)
 
     register(program)
-    assert {name for name in flows if any(flow.sources == () for flow in flows[name])} == {"worker1", "worker2"}
+    assert {name for name in flows if any(flow.sources == () for flow in flows[name])} == {
+        *("worker1", "worker2", "control"),
+    }
     assert [(flow.port, flow.sources) for flow in flows["worker1"]][-1] == (30379, ())
+    assert [(flow.port, flow.sources) for flow in flows["control"]] == [(30379, ())]
 
 
 def test_every_remote_command_is_pinned_and_silent(registered: dict[str, Registered]) -> None:

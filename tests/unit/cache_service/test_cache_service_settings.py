@@ -96,6 +96,26 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
         {"host": "worker1", "localPort": 30380},
         "workers[1].host: 'worker1' is workers[0].host too: remove one",
     ),
+    "another node that is a worker": (
+        "otherNodes",
+        ["worker2"],
+        "otherNodes[0]: 'worker2' is workers[1].host too: remove one",
+    ),
+    "another node twice": (
+        "otherNodes",
+        ["control", "control"],
+        "otherNodes[1]: 'control' is listed twice: remove one",
+    ),
+    "another node with HAProxy": (
+        "otherNodes",
+        ["lb1"],
+        "port: 30379 is the NodePort of 'lb1', which is the load balancer too: choose another port",
+    ),
+    "another node with an application": (
+        "otherNodes",
+        ["app1"],
+        "port: 30379 is the NodePort of 'app1', which is an application host too: choose another port",
+    ),
     "a name twice": (
         "workers.1.name",
         "worker1.example.com",
@@ -173,7 +193,7 @@ def test_every_problem_is_told_at_once() -> None:
 
 
 def test_hosts_that_the_stack_does_not_have() -> None:
-    settings = load(CacheServiceSettings, GOOD, "cacheService")
+    settings = load(CacheServiceSettings, {**GOOD, "otherNodes": ["control"]}, "cacheService")
     with pytest.raises(InvalidConfigurationError) as refused:
         settings.refuse_unknown_hosts(["app2", "lb1", "worker2"], "cacheService")
     assert refused.value.problems == [
@@ -181,6 +201,7 @@ def test_hosts_that_the_stack_does_not_have() -> None:
         for path, name in (
             ("applicationHosts[0]", "app1"),
             ("workers[0].host", "worker1"),
+            ("otherNodes[0]", "control"),
             ("connections.host", "app1"),
         )
     ]

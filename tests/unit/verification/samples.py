@@ -97,7 +97,7 @@ def facts_of(host: Host) -> Facts:
     files = host.files
     return Facts(
         listeners=tuple(listener(each.address, each.port, process) for each, process in host.listeners.items()),
-        addresses=(host.address,),
+        interfaces=(f"{host.address}/24",),
         stats={
             **{path: Stat(kind="regular file", mode=file.mode, owner=file.owner) for path, file in files.items()},
             **{

@@ -59,7 +59,9 @@ def test_connections_are_read() -> None:
 
 
 def test_addresses_that_others_may_dial_are_read() -> None:
-    assert parse(told()).addresses == ("10.203.17.11", "fd5d:7a1e:203:17::b")
+    facts = parse(told())
+    assert facts.interfaces == ("10.203.17.11/24", "fd5d:7a1e:203:17::b/64")
+    assert facts.addresses == ("10.203.17.11", "fd5d:7a1e:203:17::b")
 
 
 def test_files_are_read() -> None:

@@ -29,6 +29,7 @@ from tests.unit.verification.samples import (
     unit,
     with_host,
 )
+from verification.connection import Connections
 from verification.facts import Account, Facts, Session, Stat
 from verification.families import (
     FAMILIES,
@@ -47,8 +48,8 @@ from verification.families import (
 )
 from verification.families.exposure import Answer, Attempt
 from verification.families.traffic import NotPassed
-from verification.family import Family, Outcome
-from verification.model import Endpoint, Host, Role, Stack, VirtualIps
+from verification.family import Family, Outcome, Survey
+from verification.model import Cache, Endpoint, Host, Role, Stack, VirtualIps
 from verification.stack import RULES
 
 HOSTS = (APPLICATION, BALANCER, OUTSIDER)
@@ -390,7 +391,11 @@ def test_haproxy_that_does_not_answer_is_not_well() -> None:
 
 # --- exposure ---------------------------------------------------------------------------------------------------------
 
-ADDRESSES = {"app": ("192.0.2.11", "fd00::11"), "lb": ("192.0.2.12",), "outsider": ("192.0.2.13",)}
+ADDRESSES = {
+    "app": ("192.0.2.11/24", "fd00::11/64"),
+    "lb": ("192.0.2.12/24",),
+    "outsider": ("192.0.2.13/24", "fd00::13/64"),
+}
 
 
 def test_every_host_is_tried_from_itself_and_from_outsiders() -> None:
@@ -398,12 +403,12 @@ def test_every_host_is_tried_from_itself_and_from_outsiders() -> None:
     tried = {(each.source, each.target, each.endpoint.address) for each in attempts}
     assert {each.endpoint.port for each in attempts} == {30379}
     assert tried == {
-        *(("app", "app", address) for address in ADDRESSES["app"]),
-        *(("outsider", "app", address) for address in ADDRESSES["app"]),
+        *(("app", "app", address) for address in ("192.0.2.11", "fd00::11")),
+        *(("outsider", "app", address) for address in ("192.0.2.11", "fd00::11")),
         ("lb", "lb", "192.0.2.12"),
         ("outsider", "lb", "192.0.2.12"),
-        ("outsider", "outsider", "192.0.2.13"),
-        ("app", "outsider", "192.0.2.13"),
+        *(("outsider", "outsider", address) for address in ("192.0.2.13", "fd00::13")),
+        *(("app", "outsider", address) for address in ("192.0.2.13", "fd00::13")),
         ("lb", "outsider", "192.0.2.13"),
     }
 
@@ -420,9 +425,15 @@ def test_address_that_others_dial_is_tried_too() -> None:
 
 
 def test_address_that_both_hosts_have_would_lead_back() -> None:
-    addresses = {"app": ("192.0.2.11", "172.17.0.1"), "outsider": ("192.0.2.13", "172.17.0.1")}
+    addresses = {"app": ("192.0.2.11/24", "172.17.0.1/16"), "outsider": ("192.0.2.13/24", "172.17.0.1/16")}
     tried = [each for each in exposure.plan(STACK, addresses) if each.endpoint.address == "172.17.0.1"]
     assert all(each.source == each.target for each in tried)
+
+
+def test_address_of_a_network_of_its_own_is_tried_by_nobody_else() -> None:
+    addresses = {"app": ("192.0.2.11/24", "10.244.1.1/24"), "outsider": ("192.0.2.13/24", "10.244.2.1/24")}
+    tried = [each for each in exposure.plan(STACK, addresses) if each.endpoint.address == "10.244.1.1"]
+    assert {each.source for each in tried} == {"app"}
 
 
 def test_declared_exposure_is_not_tried() -> None:
@@ -438,7 +449,7 @@ def test_target_of_a_tunnel_to_an_address_is_tried_from_others_only() -> None:
 
 def test_many_hosts_are_not_tried_from_each_other_without_limit() -> None:
     hosts = {f"h{number:03}": replace(BALANCER, name=f"h{number:03}") for number in range(100)}
-    addresses = {name: (f"192.0.2.{number}",) for number, name in enumerate(hosts)}
+    addresses = {name: (f"192.0.2.{number}/24",) for number, name in enumerate(hosts)}
     attempts = list(exposure.plan(Stack(hosts=hosts), addresses))
     sources = {target: {each.source for each in attempts if each.target == target} for target in hosts}
     assert {len(each) for each in sources.values()} == {9}
@@ -517,25 +528,25 @@ LISTING = "id=3 addr=127.0.0.1:40000 laddr=127.0.0.1:6379 fd=8 name=\nid=4 addr=
 
 
 def test_value_that_was_read_and_local_clients_are_well() -> None:
-    outcome = traffic.judge(STACK, "b", "a", "token", ["token", LISTING])
+    outcome = traffic.judge((), "b", "a", "token", ["token", LISTING])
     assert outcome.problems == ()
-    assert outcome.summary == "wrote a value and read that of a; 2 clients of the cache, all local"
+    assert outcome.summary == "wrote a value and read that of a; 2 clients of the cache, all by its workers"
 
 
 @pytest.mark.parametrize("value", [None, "", "another"])
 def test_value_that_is_another_one_is_found(value: str | None) -> None:
-    problem = only(traffic.judge(STACK, "b", "a", "token", [value, LISTING]).problems)
+    problem = only(traffic.judge((), "b", "a", "token", [value, LISTING]).problems)
     assert problem.startswith("what a wrote is not what is read here")
 
 
 def test_value_that_cannot_be_read_is_found() -> None:
-    outcome = traffic.judge(STACK, "b", "a", "token", NotPassed("127.0.0.1:1: refused"))
+    outcome = traffic.judge((), "b", "a", "token", NotPassed("127.0.0.1:1: refused"))
     assert only(outcome.problems) == "what a wrote cannot be read: 127.0.0.1:1: refused"
 
 
 def test_client_from_elsewhere_is_found_once() -> None:
     listing = "id=1 addr=10.42.0.7:1 laddr=x\nid=2 addr=10.42.0.7:2 laddr=x\nid=3 addr=?:0 laddr=x\n"
-    problems = traffic.judge(STACK, "b", "a", "token", ["token", listing]).problems
+    problems = traffic.judge((), "b", "a", "token", ["token", listing]).problems
     assert problems == ("the cache has a client at 10.42.0.7", "the cache has a client at ?")
 
 
@@ -545,8 +556,15 @@ def test_client_in_a_declared_network_is_no_problem() -> None:
     assert found == ["10.43.0.7", "fd00::1"]
 
 
+def test_addresses_of_workers_are_where_clients_of_a_node_port_seem_to_be() -> None:
+    cache = Cache(name="cache", applications={}, workers=frozenset({"worker", "away"}), password=None)
+    facts = {"worker": Facts(interfaces=("192.0.2.14/24", "10.42.1.1/24")), "outsider": Facts()}
+    survey = Survey(stack=STACK, connections=Connections(), sessions={}, facts=facts)
+    assert list(traffic._own(survey, cache)) == [ip_network("192.0.2.14"), ip_network("10.42.1.1")]
+
+
 def test_cache_that_does_not_tell_its_clients_is_not_well() -> None:
-    assert only(traffic.judge(STACK, "b", "a", "token", ["token", ""]).problems).startswith("not done: ")
+    assert only(traffic.judge((), "b", "a", "token", ["token", ""]).problems).startswith("not done: ")
 
 
 # --- confinement ------------------------------------------------------------------------------------------------------

@@ -53,6 +53,13 @@ def test_sealed_table_lists_no_problem() -> None:
     assert "sealed: 1 of 1 checks" in shown(GOOD)
 
 
+def test_what_a_lab_has_in_place_of_something_is_told() -> None:
+    console = Console(file=io.StringIO(), width=160)
+    Report(checks=(GOOD,), seconds=1, lab="the cache is a stand-in").show(console, {})
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[-2:][0].strip() == "lab: the cache is a stand-in"
+
+
 def test_host_that_is_away_is_told_once_in_the_table() -> None:
     away = Check(name="login", host="lb", ok=False, detail="did not answer")
     text = shown(GOOD, away, Check(name="units", host="lb", ok=False, detail="not done: the host could not be asked"))

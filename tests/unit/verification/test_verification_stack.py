@@ -24,6 +24,8 @@ HOST: Final = "sealed-data-tier:host:Host"
 ROLE: Final = "sealed-data-tier:host:Role"
 COMMAND: Final = "command:remote:Command"
 TUNNELS: Final = "sealed-data-tier:ssh_tunnel_host:SshTunnelHost"
+ADMISSION: Final = "sealed-data-tier:ssh_tunnel_host:SshTunnelServer"
+LAB: Final = "sealed-data-tier:lab:Lab"
 BALANCER: Final = "sealed-data-tier:haproxy_load_balancer:HaproxyLoadBalancer"
 CACHE: Final = "sealed-data-tier:cache_service:CacheService"
 
@@ -182,11 +184,21 @@ def cache(password: str) -> Stack:
         )
         for name in ("app", "lb")
     ]
+    let_in = [
+        resource(
+            ADMISSION,
+            f"tunnels-{name}-server",
+            parent=urn(CACHE, "cache"),
+            inputs={"host": name, "user": "tunnel", "clients": []},
+        )
+        for name in ("lb", "worker")
+    ]
     return read(
         state(
             *(each for name in ("app", "lb") for each in host(name)),
             resource(CACHE, "cache", inputs={"loadBalancer": "lb"}),
             *tunnels,
+            *let_in,
             balancer({"address": "127.0.0.1", "port": 30379}),
             *role("haproxy", "lb", {}, {rendering.ENVIRONMENT: text}, parent=urn(BALANCER, "balancer")),
             *role("tunnels", "app", {}, {KEY: "a key"}, parent=urn(TUNNELS, "tunnels-app"), users=["tunnel / /no"]),
@@ -197,7 +209,14 @@ def cache(password: str) -> Stack:
 def test_applications_of_a_cache_are_the_hosts_before_its_load_balancer() -> None:
     found = cache("pass word")
     assert found.caches[0].applications == {"app": Endpoint("127.0.0.1", 30379)}
+    assert found.caches[0].workers == {"worker"}
     assert [(each.user, each.key) for each in found.hosts["app"].tunnels] == [("tunnel", "a key")]
+
+
+def test_a_lab_tells_what_it_has() -> None:
+    lab = resource(LAB, "lab", outputs={"cache": "the cache is a stand-in"})
+    assert read(state(*host("app"), lab)).lab == "the cache is a stand-in"
+    assert read(state(*host("app"), resource(LAB, "lab"))).lab == ""
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
