@@ -22,7 +22,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from components.settings import InvalidConfigurationError, load
-from lab import daemon, host_image, limits, network, removal, stack, workspace
+from lab import cache_service, daemon, host_image, limits, network, removal, stack, workspace
 from lab.cluster import health, node_image
 from lab.console import LabError, answer, console
 from lab.settings import HOST_LABEL, LAB_LABEL, LabSettings
@@ -35,10 +35,13 @@ def ensure(settings: LabSettings) -> None:
         version = daemon.ensure()
         limits.raise_them()
         image = host_image.ensure()
-        if stack.settings().nodes:
+        dev = stack.settings()
+        if dev.nodes:
             node_image.ensure()
     network.check(settings)
     console.print(f"Lab: Docker {version} and {image} are ready ({time.monotonic() - started:.1f} s).")
+    if told := cache_service.told(dev):
+        console.print(f"Dev stack: {told}.")
 
 
 def build_cluster() -> None:

@@ -1,8 +1,9 @@
 """The cache service: one password-protected Valkey that every worker offers on a loopback port.
 
-It stands in for a Kubernetes NodePort. Valkey is on no network at all: it listens on a unix socket in a Docker volume,
-and on each worker systemd forwards the loopback port to that socket. So whatever reaches it came through a worker's
-loopback, and its client list names no address but the socket.
+It stands in for a Kubernetes NodePort in labs without a cluster of their own; with one, ``lab.cluster.cache_service``
+makes the real thing. Valkey is on no network at all: it listens on a unix socket in a Docker volume, and on each worker
+systemd forwards the loopback port to that socket. So whatever reaches it came through a worker's loopback, and its
+client list names no address but the socket.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 import pulumi
 import pulumi_docker as docker
 
+from lab.cluster import node_image
 from lab.settings import CACHE, LabSettings
 from lab.uploads import upload
 
@@ -53,7 +55,25 @@ _WANTED: Final = "[Unit]\nWants=cache-service.socket\n"
 def configuration(password: str) -> str:
     """Valkey's configuration; the quoting of JSON is also Valkey's."""
     lines = ("port 0", f"unixsocket {_SOCKET}", "unixsocketperm 777", 'save ""')
-    return "\n".join([*lines, f"requirepass {json.dumps(password, ensure_ascii=False)}", ""])
+    return "\n".join([*lines, required(password), ""])
+
+
+def required(password: str) -> str:
+    """The line of a configuration that asks every client for a password."""
+    return f"requirepass {json.dumps(password, ensure_ascii=False)}"
+
+
+def told(settings: LabSettings) -> str:
+    """What a lab has for the cache service, in words; empty if nothing."""
+    cache, cluster = settings.cache, settings.cluster
+    if cache is None:
+        return ""
+    if settings.nodes:
+        nodes = ", ".join(settings.nodes)
+        return f"the cache is Valkey on Kubernetes {node_image.version()}, behind NodePort {cache.port} of {nodes}"
+    why = "no host is a node of lab.cluster" if cluster else "lab.cluster is null"
+    workers = ", ".join(cache.workers)
+    return f"the cache is a stand-in without Kubernetes, behind port {cache.port} of {workers}, since {why}"
 
 
 def node_port(port: int) -> list[docker.ContainerUploadArgs]:

@@ -14,15 +14,17 @@ from typing import Final
 
 import pulumi
 import pulumi_docker as docker
+import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
 from components.host import HostArgs
 from components.passwords import derived
 from lab import cache_service, host_image
+from lab.cluster import cache_service as cluster_cache_service
 from lab.cluster import gate as cluster_gate
 from lab.cluster import node_image
 from lab.cluster.identities import Identities
-from lab.settings import CONTROL_PLANE, GATE, HOST_LABEL, NODE_LABEL, WORKER, ClusterSettings, LabSettings
+from lab.settings import CACHE, CONTROL_PLANE, GATE, HOST_LABEL, NODE_LABEL, WORKER, ClusterSettings, LabSettings
 from lab.uploads import upload
 
 USERS: Final = ("ops", "opspw", "nosudo")
@@ -125,7 +127,7 @@ class Lab(pulumi.ComponentResource):
         self._network = self._make_network()
         self._cache_socket = (
             cache_service.valkey(name, settings, self._image, self.cache_password, self._child())
-            if settings.cache
+            if settings.cache and not settings.nodes
             else None
         )
         cluster = settings.cluster
@@ -150,7 +152,7 @@ class Lab(pulumi.ComponentResource):
         nodes = [hosts[host][0].id for host in settings.nodes]
         self.kubeconfig = self._make_cluster(cluster, _born(nodes)) if cluster else None
         addresses = {host: endpoint.address for host, endpoint in self.endpoints.items()}
-        self.register_outputs({"addresses": addresses, "ready": ready})
+        self.register_outputs({"addresses": addresses, "ready": ready, "cache": cache_service.told(settings)})
 
     def _child(self) -> pulumi.ResourceOptions:
         # Names and addresses in Docker are fixed, so the old one has to go before the new one can come.
@@ -263,11 +265,25 @@ class Lab(pulumi.ComponentResource):
         )
 
     def _make_cluster(self, cluster: ClusterSettings, born: pulumi.Output[str]) -> pulumi.Output[str]:
-        """What reaches the cluster, once it is ready."""
-        if self._identities:
-            return cluster_gate.ready(self._name, self._settings, self._identities.kubeconfig, born, self._child())
-        assert cluster.kubeconfig  # noqa: S101 - the settings have refused a cluster without either
-        return pulumi.Output.secret(cluster.kubeconfig.read_text())
+        """What reaches the cluster, once it is ready; one that is made here has the cache service."""
+        if not self._identities:
+            assert cluster.kubeconfig  # noqa: S101 - the settings have refused a cluster without either
+            return pulumi.Output.secret(cluster.kubeconfig.read_text())
+        gate = cluster_gate.before(self._name, self._settings, self._identities.kubeconfig, born, self._child())
+        if self._settings.cache:
+            self._offer_cache(self._settings.cache.port, gate)
+        return gate.kubeconfig
+
+    def _offer_cache(self, port: int, gate: cluster_gate.Gate) -> None:
+        # A cluster that is made anew has nothing of it, and one that goes takes it along.
+        opts = pulumi.ResourceOptions(replacement_trigger=gate.container.id, deleted_with=gate.container)
+        cluster_cache_service.valkey(
+            f"{self._name}-{CACHE}",
+            kubernetes.Provider(f"{self._name}-kubernetes", kubeconfig=gate.kubeconfig, opts=self._child()),
+            password=self.cache_password,
+            port=port,
+            opts=pulumi.ResourceOptions.merge(self._child(), opts),
+        )
 
 
 def _born(containers: Iterable[pulumi.Output[str]]) -> pulumi.Output[str]:

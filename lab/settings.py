@@ -17,6 +17,8 @@ _FIRST_HOST: Final = 11
 POD_SUBNET: Final = IPv4Network("10.244.0.0/16")
 SERVICE_SUBNET: Final = IPv4Network("10.96.0.0/16")
 """Where a cluster has its pods and its services; also in lab/cluster/image."""
+NODE_PORTS: Final = range(30000, 32768)
+"""What Kubernetes opens on its nodes unless it is told otherwise."""
 _UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
 
 CACHE: Final = "cache"
@@ -49,9 +51,11 @@ Name = Annotated[str, AfterValidator(_name)]
 class CacheSettings(Settings):
     """The one Valkey that several hosts offer on a loopback port, as a Kubernetes NodePort would.
 
+    Where the lab builds a cluster, it is in that, and the port is a NodePort.
+
     Attributes:
-        workers: The hosts that offer it.
-        port: The port on their loopback addresses, IPv4 and IPv6.
+        workers: The hosts that offer it; for labs that build no cluster, since every node of one does.
+        port: The port on their loopback addresses, IPv4 and IPv6; of a cluster's nodes, on every IPv4 address.
     """
 
     workers: tuple[Name, ...] = ("worker1", "worker2")
@@ -123,12 +127,10 @@ class LabSettings(Settings):
     def _fits_together(self) -> LabSettings:
         if twice := sorted({host for host in self.hosts if self.hosts.count(host) > 1}):
             raise ValueError(f"hosts {', '.join(twice)} are listed twice: name each host once")
-        if strangers := sorted(set(self.cache.workers if self.cache else ()) - set(self.hosts)):
-            raise ValueError(
-                f"cache.workers {', '.join(strangers)} are not in hosts: add them there, or set cache to null"
-            )
         if self.cluster:
             self._has_room_for(self.cluster)
+        if self.cache:
+            self._can_have(self.cache)
         if not self.subnet.is_private:
             raise ValueError(f"subnet {self.subnet} is public: use one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
         if self.subnet6 and not self.subnet6.subnet_of(_UNIQUE_LOCAL):
@@ -149,6 +151,17 @@ class LabSettings(Settings):
         for taken in (POD_SUBNET, SERVICE_SUBNET):
             if self.subnet.overlaps(taken):
                 raise ValueError(f"subnet {self.subnet} overlaps {taken}, which is the cluster's: use another subnet")
+
+    def _can_have(self, cache: CacheSettings) -> None:
+        if self.nodes and "workers" in cache.model_fields_set:
+            raise ValueError("cache.workers is read by nobody with a cluster, whose nodes all offer it: leave it out")
+        if self.nodes and cache.port not in NODE_PORTS:
+            ports = f"{NODE_PORTS[0]} to {NODE_PORTS[-1]}"
+            raise ValueError(f"cache.port {cache.port} is no NodePort, which it is with a cluster: use one of {ports}")
+        if strangers := sorted(set(() if self.nodes else cache.workers) - set(self.hosts)):
+            raise ValueError(
+                f"cache.workers {', '.join(strangers)} are not in hosts: add them there, or set cache to null"
+            )
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import pulumi
@@ -26,13 +27,26 @@ echo CoreDNS; kubectl --namespace kube-system rollout status deployment coredns 
 """
 
 
-def ready(
+@dataclass(frozen=True)
+class Gate:
+    """What is as old as its cluster, and opens when that is ready.
+
+    Attributes:
+        container: Ends then; another one where the nodes are others.
+        kubeconfig: By which an administrator reaches the cluster, known then (secret).
+    """
+
+    container: docker.Container
+    kubeconfig: pulumi.Output[str]
+
+
+def before(
     name: str,
     settings: LabSettings,
     kubeconfig: pulumi.Output[str],
     born: pulumi.Output[str],
     opts: pulumi.ResourceOptions,
-) -> pulumi.Output[str]:
+) -> Gate:
     """Creates a container that gives the cluster its DNS and its roles, and ends when it is ready.
 
     Args:
@@ -41,9 +55,6 @@ def ready(
         kubeconfig: An administrator's (secret).
         born: Changes with the nodes: other nodes, another gate.
         opts: Of the container.
-
-    Returns:
-        The kubeconfig, which is known once the cluster is ready.
     """
     labels: dict[str, pulumi.Input[str]] = {**settings.labels(), "sealed-data-tier.gate-for": born}
     container = docker.Container(
@@ -60,7 +71,7 @@ def ready(
         opts=opts,
     )
     ends = pulumi.Output.all(container.name, container.exit_code, container.container_logs, kubeconfig)
-    return pulumi.Output.secret(ends.apply(lambda end: _opened(*end)))
+    return Gate(container, pulumi.Output.secret(ends.apply(lambda end: _opened(*end))))
 
 
 def _opened(gate: str, exit_code: int | None, said: str | None, kubeconfig: str) -> str:

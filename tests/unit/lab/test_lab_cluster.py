@@ -63,6 +63,14 @@ def test_every_node_has_pods_of_its_own() -> None:
             "lab.cluster.master: nobody reads this key: use one of controlPlane, kubeconfig",
         ),
         ({"hosts": ["cluster"]}, "lab.hosts[0]: 'cluster' cannot name a host"),
+        (
+            {"cluster": {}, "cache": {"workers": ["worker1"]}},
+            "cache.workers is read by nobody with a cluster, whose nodes all offer it: leave it out",
+        ),
+        (
+            {"cluster": {}, "cache": {"port": 6379}},
+            "cache.port 6379 is no NodePort, which it is with a cluster: use one of 30000 to 32767",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_fix(given: dict[str, Any], says: str) -> None:

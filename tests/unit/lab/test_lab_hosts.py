@@ -29,6 +29,8 @@ class Engine(mocks.Mocks):
             outputs["privateKeyPem"] = f"private {args.name}"
         if args.typ.startswith("tls:index/") and "Cert" in args.typ:
             outputs |= {"certPem": f"certificate {args.name}", "certRequestPem": f"request {args.name}"}
+        if args.typ.startswith("kubernetes:"):
+            outputs["metadata"] = args.inputs["metadata"]
         if args.typ == "docker:index/container:Container":
             outputs |= {"exitCode": 0, "containerLogs": ""}
         return f"{args.name}-id", outputs
@@ -149,6 +151,19 @@ def test_only_nodes_of_a_cluster_are_made_of_its_image_and_have_its_keys(engine:
     assert uploaded["/etc/kubernetes/node.env"]["content"] == (
         'NODE_ADDRESS=10.203.17.12\nPODS=10.244.1.0/24\nROUTES="10.244.2.0/24=10.203.17.13"\n'
     )
+
+
+def test_the_cache_is_in_the_cluster_where_the_lab_builds_one(engine: Engine) -> None:
+    cluster = ClusterSettings(control_plane="control", workers=("worker1",))
+    build(settings=LabSettings(hosts=("app1", "control", "worker1"), cluster=cluster), cache_password="hunter2")
+    assert sorted(name for name in engine.inputs if "cache" in name) == [
+        *("lab-cache-clients", "lab-cache-configuration", "lab-cache-namespace"),
+        *("lab-cache-node-port", "lab-cache-valkey"),
+    ]
+    assert not [name for name, inputs in engine.inputs.items() if inputs.get("volumes")]
+    assert engine.inputs["lab-cache-node-port"]["spec"]["ports"] == [{"port": 6379, "nodePort": 30379}]
+    assert "hunter2" not in str(engine.inputs["lab-cache-valkey"])
+    assert "hunter2" in str(engine.inputs["lab-cache-configuration"]["stringData"])
 
 
 def test_a_cluster_that_exists_is_reached_by_its_own_file_and_adds_nothing(engine: Engine, tmp_path: Path) -> None:
