@@ -8,3 +8,11 @@ from lab.settings import LabSettings
 
 lab = Lab("lab", LabArgs(settings=load(LabSettings, pulumi.Config().require_object("lab"), "lab")))
 pulumi.export("kubeconfig", lab.kubeconfig)
+# What a stack of its own says of them.
+pulumi.export(
+    "hosts",
+    {
+        name: {"address": each.address, "user": each.user, "hostKey": each.host_key, "privateKey": each.private_key}
+        for name, each in lab.endpoints.items()
+    },
+)

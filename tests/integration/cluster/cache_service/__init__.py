@@ -1,0 +1,1 @@
+"""The sealed cache service before a Valkey in the tests' cluster."""
