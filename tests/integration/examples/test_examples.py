@@ -6,13 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.integration.production.conftest import NAME, PROGRAM
 from tests.integration.support import ROOT, Project
 
 pytestmark = pytest.mark.engine
 
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/Pulumi.yaml"))
-SECRETS = {"cache_service": {"password": "only-for-this-test"}}
+SECRETS = {"hcl-connections": {"password": "only-for-this-test", "connectionsPassword": "for-this-test-too"}}
 POLICIES = ("--policy-pack", str(ROOT / "policies"))
 
 
@@ -62,6 +64,17 @@ def test_spinnaker_by_halyard_too(tmp_path: Path) -> None:
     text = previewed(project)
     assert "/home/spinnaker/.hal/default/service-settings/gate.yml" in text
     assert "SpinnakerService" not in text
+
+
+def test_hcl_connections_is_the_same_as_configuration(tmp_path: Path) -> None:
+    project = Project.create(tmp_path, PROGRAM, name=NAME)
+    given = yaml.safe_load((ROOT / "examples" / "hcl-connections" / "configuration.yaml").read_text())
+    project.configure({key.partition(":")[2]: value for key, value in given["config"].items()})
+    for owner, password in (("cacheService", "only-for-this-test"), ("cacheService.connections", "for-this-test-too")):
+        project.pulumi("config", "set", "--secret", "--path", f"{owner}.password", password)
+    text = previewed(project)
+    assert "for-this-test" not in text
+    assert text.count("+ sealed-data-tier:firewall:Firewall: (create)") == 4
 
 
 def test_regions_ask_the_root_signs_and_regions_go_on(tmp_path: Path) -> None:
