@@ -8,7 +8,7 @@ from lab.settings import LabSettings
 
 lab = Lab("lab", LabArgs(settings=load(LabSettings, pulumi.Config().require_object("lab"), "lab")))
 pulumi.export("kubeconfig", lab.kubeconfig)
-# What a stack of its own says of them.
+# As other stacks declare them.
 pulumi.export(
     "hosts",
     {

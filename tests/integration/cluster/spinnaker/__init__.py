@@ -1,0 +1,1 @@
+"""Services of Spinnaker on the cluster, and their Redis on a host."""
