@@ -22,8 +22,13 @@ from lab.uploads import upload
 
 API_PORT: Final = 6443
 
-_HOURS: Final = 10 * 365 * 24
-"""How long certificates are valid: longer than any lab lives."""
+_DAY_HOURS: Final = 24
+_AUTHORITY_HOURS: Final = 10 * 365 * _DAY_HOURS
+"""How long authorities are valid: longer than any lab lives."""
+_LEAF_HOURS: Final = 825 * _DAY_HOURS
+"""How long certificates are, which is as long as the policies let them be."""
+_RENEWAL_HOURS: Final = 30 * _DAY_HOURS
+"""How long before its end a certificate is made anew, and with it the nodes that have it."""
 _FOLDER: Final = "/etc/kubernetes"
 _API_NAMES: Final = (
     "localhost",
@@ -43,7 +48,7 @@ class Identity:
 
 
 class Authority:
-    """An authority that signs certificates which are good for servers and clients."""
+    """An authority that signs certificates for servers, which are clients too, and for clients."""
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions) -> None:
         self._name, self._opts = name, opts
@@ -52,10 +57,10 @@ class Authority:
             name,
             private_key_pem=self._key.private_key_pem,
             subject=tls.SelfSignedCertSubjectArgs(common_name=name),
-            allowed_uses=["cert_signing", "digital_signature"],
+            allowed_uses=["cert_signing", "crl_signing"],
             is_ca_certificate=True,
             set_subject_key_id=True,
-            validity_period_hours=_HOURS,
+            validity_period_hours=_AUTHORITY_HOURS,
             opts=opts,
         )
         self.certificate: pulumi.Output[str] = self._root.cert_pem
@@ -93,8 +98,9 @@ class Authority:
             cert_request_pem=request.cert_request_pem,
             ca_private_key_pem=self._key.private_key_pem,
             ca_cert_pem=self.certificate,
-            allowed_uses=["digital_signature", "server_auth", "client_auth"],
-            validity_period_hours=_HOURS,
+            allowed_uses=["digital_signature", *(["server_auth"] if names or addresses else []), "client_auth"],
+            validity_period_hours=_LEAF_HOURS,
+            early_renewal_hours=_RENEWAL_HOURS,
             opts=self._opts,
         )
         return Identity(leaf.cert_pem, key.private_key_pem)

@@ -32,11 +32,11 @@ def test_a_lab_has_no_cluster_unless_it_is_told_so() -> None:
 
 
 def test_the_dev_stack_says_whether_nodes_are_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert stack.settings().nodes == ()
     monkeypatch.setattr(stack, "ROOT", tmp_path)
-    text = "config: {sealed-data-tier:lab: {hosts: [control, worker1], cache: null, cluster: {}}}"
-    (tmp_path / "Pulumi.dev.yaml").write_text(text)
-    assert stack.settings().nodes == ("control", "worker1")
+    for cluster, nodes in (("null", ()), ("{}", ("control", "worker1"))):
+        text = f"config: {{sealed-data-tier:lab: {{hosts: [control, worker1], cache: null, cluster: {cluster}}}}}"
+        (tmp_path / "Pulumi.dev.yaml").write_text(text)
+        assert stack.settings().nodes == nodes
 
 
 def test_every_node_has_pods_of_its_own() -> None:
