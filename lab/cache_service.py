@@ -55,12 +55,12 @@ _WANTED: Final = "[Unit]\nWants=cache-service.socket\n"
 def configuration(password: str) -> str:
     """Valkey's configuration; the quoting of JSON is also Valkey's."""
     lines = ("port 0", f"unixsocket {_SOCKET}", "unixsocketperm 777", 'save ""')
-    return "\n".join([*lines, required(password), ""])
+    return "\n".join([*lines, required(password)])
 
 
 def required(password: str) -> str:
     """The line of a configuration that asks every client for a password."""
-    return f"requirepass {json.dumps(password, ensure_ascii=False)}"
+    return f"requirepass {json.dumps(password, ensure_ascii=False)}\n"
 
 
 def told(settings: LabSettings) -> str:

@@ -1,7 +1,7 @@
 """The cache service in a cluster, as the vendor's component pack brings it: one Valkey behind a NodePort.
 
-Its password is a line of the configuration that Valkey reads from a Secret, so that no pod specification, argument or
-variable has it. Whoever comes by the NodePort is let in; the cluster's other pods are not.
+Its password is in a file of its own, which the configuration includes and a Secret holds, so that no pod specification,
+argument or variable has it. Whoever comes by the NodePort is let in; the cluster's other pods are not.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ PORT: Final = 6379
 """Where Valkey listens in its pod, and its Service in the cluster."""
 
 _LABELS: Final = {"app": NAME}
-_FILE: Final = "valkey.conf"
 _DIRECTORY: Final = "/etc/cache-service"
+_FILE: Final = "valkey.conf"
+_PASSWORDS: Final = "passwords.conf"
+# Without `bind` it listens on every address of its pod.
+_CONFIGURATION: Final = f"""\
+port {PORT}
+save ""
+include {_DIRECTORY}/{_PASSWORDS}
+"""
 _USER: Final = 65532
 _GROUP_MAY_READ: Final = 0o440
 # It asks without a password, and any answer is one.
 _PROBE: Final = ("valkey-cli", "-p", str(PORT), "PING")
 _EVERYBODY: Final = "0.0.0.0/0"
-
-
-def configuration(password: str) -> str:
-    """Valkey's configuration; without `bind` it listens on every address of its pod."""
-    return "\n".join((f"port {PORT}", 'save ""', required(password), ""))
 
 
 def valkey(
@@ -55,8 +57,9 @@ def valkey(
     here = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(provider=provider))
     namespace = kubernetes.core.v1.Namespace(f"{name}-namespace", metadata={"name": NAMESPACE}, opts=here)
     metadata: kubernetes.meta.v1.ObjectMetaArgsDict = {"name": NAME, "namespace": namespace.metadata["name"]}
+    kubernetes.core.v1.ConfigMap(f"{name}-configuration", metadata=metadata, data={_FILE: _CONFIGURATION}, opts=here)
     kubernetes.core.v1.Secret(
-        f"{name}-configuration", metadata=metadata, string_data={_FILE: password.apply(configuration)}, opts=here
+        f"{name}-password", metadata=metadata, string_data={_PASSWORDS: password.apply(required)}, opts=here
     )
     kubernetes.networking.v1.NetworkPolicy(f"{name}-clients", metadata=metadata, spec=_clients(), opts=here)
     kubernetes.core.v1.Service(
@@ -93,7 +96,10 @@ def _deployment() -> kubernetes.apps.v1.DeploymentSpecArgsDict:
         },
         "volume_mounts": [{"name": "configuration", "mount_path": _DIRECTORY, "read_only": True}],
     }
-    secret: kubernetes.core.v1.SecretVolumeSourceArgsDict = {"secret_name": NAME, "default_mode": _GROUP_MAY_READ}
+    both: kubernetes.core.v1.ProjectedVolumeSourceArgsDict = {
+        "default_mode": _GROUP_MAY_READ,
+        "sources": [{"config_map": {"name": NAME}}, {"secret": {"name": NAME}}],
+    }
     pod: kubernetes.core.v1.PodSpecArgsDict = {
         "automount_service_account_token": False,
         "containers": [container],
@@ -104,7 +110,7 @@ def _deployment() -> kubernetes.apps.v1.DeploymentSpecArgsDict:
             "fs_group": _USER,
             "seccomp_profile": {"type": "RuntimeDefault"},
         },
-        "volumes": [{"name": "configuration", "secret": secret}],
+        "volumes": [{"name": "configuration", "projected": both}],
     }
     return {
         "selector": {"match_labels": _LABELS},

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from lab import cache_service
-from lab.cluster import cache_service as cluster_cache_service
 from lab.cluster import node_image
 from lab.settings import CacheSettings, ClusterSettings, LabSettings
 
@@ -23,7 +22,6 @@ from lab.settings import CacheSettings, ClusterSettings, LabSettings
 )
 def test_a_password_is_one_word_to_valkey(password: str, line: str) -> None:
     assert line in cache_service.configuration(password).splitlines()
-    assert line in cluster_cache_service.configuration(password).splitlines()
 
 
 def test_valkey_is_on_no_network() -> None:
