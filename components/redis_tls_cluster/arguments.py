@@ -15,6 +15,7 @@ from components.haproxy_load_balancer import Backend
 from components.host import Host, debian_host
 from components.names import is_address
 from components.redis_tls_cluster import balancing
+from components.redis_tls_cluster.kubernetes.names import SERVER, Names
 from components.redis_tls_cluster.settings import RedisTlsSettings, Topology
 
 
@@ -62,6 +63,13 @@ class RedisTlsClusterArgs:
 
     def _path(self, path: str) -> str:
         return f"{self.where}.{path}" if self.where else path
+
+    @property
+    def names(self) -> list[pulumi.Input[str]]:
+        """Names and addresses by which clients know a server: its certificate has them."""
+        if self.settings.kubernetes:
+            return list(Names(self.settings).certified(SERVER))
+        return [name for node in self.settings.nodes for name in (self.address(node.host), *node.names)]
 
     def address(self, host: str) -> pulumi.Input[str]:
         """Return the address that a member of the group on this host binds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -57,10 +57,11 @@ class SpinnakerRedisMtlsArgs:
             self._is_called(self.group)
 
     def _is_called(self, group: RedisTlsClusterArgs) -> None:
-        """Refuse an address that is in no node's certificate, as far as addresses are known already."""
-        redis, known = self.settings.redis, list(_names(group))
+        """Refuse an address that is in no server's certificate, as far as addresses are known already."""
+        redis, known = self.settings.redis, group.names
         if all(isinstance(each, str) for each in known) and redis.host not in known:
-            fix = f"no certificate of group {group.settings.name!r} is for it: add it to nodes[].names"
+            more = "kubernetes.exposure.names" if group.settings.kubernetes else "nodes[].names"
+            fix = f"no certificate of group {group.settings.name!r} is for it: add it to {more}, or use {known[0]}"
             raise ConfigurationError(self.path("redis.host"), redis.host, fix)
         if redis.port != group.settings.tls_port:
             fix = f"group {group.settings.name!r} speaks TLS on {group.settings.tls_port}: use that"
@@ -75,11 +76,6 @@ class SpinnakerRedisMtlsArgs:
         """Password of Redis' user `default`; None where it has none."""
         given = self.settings.redis.password
         return given.get_secret_value() if self.redis_password is None and given else self.redis_password
-
-
-def _names(group: RedisTlsClusterArgs) -> Iterator[pulumi.Input[str]]:
-    for node in group.settings.nodes:
-        yield from (group.address(node.host), *node.names)
 
 
 def _serve_spinnaker(redis: RedisTlsSettings, *, gate: bool) -> None:

@@ -101,7 +101,8 @@ def test_host_that_is_not_there_is_refused() -> None:
 
 def of_group(**changes: Any) -> RedisTlsClusterArgs:
     """Redis as this stack has it."""
-    data = {"nodes": [{"host": "redis1"}], "users": [{"name": "default"}], "keyspaceEvents": "Egx", **changes}
+    place = {} if "kubernetes" in changes else {"nodes": [{"host": "redis1"}]}
+    data = {**place, "users": [{"name": "default"}], "keyspaceEvents": "Egx", **changes}
     return RedisTlsClusterArgs(
         settings=load(RedisTlsSettings, data, "redis"),
         hosts={f"redis{number}": host(f"redis{number}") for number in (1, 2, 3)},
@@ -132,6 +133,15 @@ NAMED: Final = {"nodes": [{"host": "redis1", "address": "192.0.2.11", "names": [
 def test_redis_that_cannot_serve_is_refused(group: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         registered(DIALLED, group=partial(of_group, **NAMED | group))
+
+
+PODS: Final = {"kubernetes": {"namespace": "cache", "image": "redis:8.0"}}
+
+
+def test_redis_on_kubernetes_is_dialled_by_its_service() -> None:
+    registered({"redis": {"host": "redis.cache.svc", "group": "redis"}}, group=partial(of_group, **PODS))
+    with pytest.raises(ConfigurationError, match=r"add it to kubernetes\.exposure\.names, or use .*\.cache\.svc"):
+        registered(DIALLED, group=partial(of_group, **PODS))
 
 
 @pytest.mark.parametrize("events", ["Egx", "EA", "AKE"])
