@@ -90,11 +90,14 @@ class Objects:
 
     # Who reaches whom -----------------------------------------------------------------------------------------------
 
-    def services(self) -> Iterator[Object]:
-        """Services: names of all pods, what clients dial, and each server for clients outside."""
+    def headless(self) -> Iterator[Object]:
+        """Services by which each pod has a name, which is there before the pod is ready."""
         for part in self.parts:
             spec = {"clusterIP": "None", "publishNotReadyAddresses": True}
             yield self._service(self.names.headless(part), part, spec, self.labels(part))
+
+    def services(self) -> Iterator[Object]:
+        """Services that clients dial, outside a server each. Pulumi waits until they lead to somebody."""
         dialled = self.parts[-1]
         yield self._service(self.names.service, dialled, {"type": "ClusterIP"}, self.labels(dialled))
         if self._place.exposure:

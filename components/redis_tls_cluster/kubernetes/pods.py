@@ -59,7 +59,7 @@ class Pods:
         objects, parts = self._objects, self._objects.parts
         told = list(objects.configuration())
         kept = {part: self._kept(part) for part in parts}
-        around = self._resources([*told, *objects.services(), *objects.policies(), *objects.budgets()])
+        around = self._resources([*told, *objects.headless(), *objects.policies(), *objects.budgets()])
         # Last, so that what is delivered is rarely half of it; the next delivery would be whole.
         secrets = self._resources((objects.secret(part, kept[part]) for part in parts), after=around)
         startup = rendering.digest(rendering.startup(self._settings))
@@ -67,6 +67,7 @@ class Pods:
         if SENTINEL in parts:
             sets.append(objects.sentinels(_digest(_texts(told, self.names.pods_of(SENTINEL)), kept[SENTINEL])))
         pods = self._resources(sets, after=[*around, *secrets])
+        self._resources(objects.services(), after=pods)
         everything = [str(self._settings.kubernetes), *(text for each in told for text in each["data"].values())]
         whole = {f"{part}/{key}": content for part in parts for key, content in kept[part].items()}
         self._resources([objects.settle(_digest(everything, whole))], after=pods)

@@ -48,7 +48,7 @@ def objects(settings: RedisTlsSettings) -> list[dict[str, Any]]:
     for each in told:
         each["data"] = {key: text[:10] if text.startswith("#!/bin/sh") else text for key, text in each["data"].items()}
     secrets = [made.secret(part, dict.fromkeys(secret_keys(part), "[secret]")) for part in made.parts]
-    around = [*made.services(), *made.policies(), *made.budgets()]
+    around = [*made.headless(), *made.services(), *made.policies(), *made.budgets()]
     sets = [made.servers("startup"), *([made.sentinels("everything")] if SENTINEL in made.parts else [])]
     return [*told, *secrets, *around, *sets, made.settle("everything")]
 

@@ -151,10 +151,10 @@ def test_data_outlives_the_pod_and_the_stack(group: PodGroup) -> None:
 
 def test_what_a_server_refuses_is_told(group: PodGroup) -> None:
     group.settings["tls"] = {"ciphers": "NO-SUCH-SUITE"}
-    group.settings["settleSeconds"] = 30
+    group.settings["settleSeconds"] = 15
     told = group.up(check=False)
     assert "the job failed" in told.text
-    assert f"{POD}.sessions-servers.caches.svc.cluster.local has not taken what was delivered within 30 s" in (
+    assert f"{POD}.sessions-servers.caches.svc.cluster.local has not taken what was delivered within 15 s" in (
         group.kubectl("logs", "job/sessions-settle")
     )
     assert "CONFIG SET" in group.kubectl("logs", POD, "-c", "follow")
