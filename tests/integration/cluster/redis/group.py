@@ -103,7 +103,7 @@ class PodGroup:
         return {
             pod["metadata"]["name"]: (
                 pod["metadata"]["uid"],
-                sum(each["restartCount"] for each in pod["status"]["containerStatuses"]),
+                sum(each["restartCount"] for each in pod["status"].get("containerStatuses", ())),
             )
             for pod in pods["items"]
         }
