@@ -151,7 +151,10 @@ def _command(kind: str, inputs: Mapping[str, Any], _: str) -> Subject:
     host_keys: dict[str, str | None] = {}
     credentials: set[str] = set()
     for path in _CONNECTIONS:
-        if isinstance(reader.value(*path), Mapping):
+        # Providers in Go hand on a secret object whose values are not known yet as if those were empty.
+        if reader.value(*path, "host", note=False) == "":
+            reader.unknown.append(".".join(path))
+        elif isinstance(reader.value(*path), Mapping):
             key = reader.value(*path, "hostKey")
             if key is not _UNKNOWN:
                 host_keys[".".join((*path, "hostKey"))] = key if isinstance(key, str) else None

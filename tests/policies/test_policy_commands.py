@@ -43,6 +43,14 @@ def test_host_key_not_pinned(key: str | None) -> None:
     assert "connection.proxy.hostKey" in outcome.violations[0][1]
 
 
+def test_connection_that_is_not_known_yet() -> None:
+    # What is left of one of which nothing but defaults is known.
+    empty = {"host": "", "port": 22.0, "user": "root", "dialErrorLimit": 10.0}
+    outcome = remote(connection=empty)
+    assert outcome.violations == []
+    assert outcome.notes == ["lb1-role: not yet checkable: connection: checked as soon as known."]
+
+
 def test_host_key_left_out() -> None:
     given = connection()
     del given["hostKey"]

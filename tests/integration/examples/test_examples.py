@@ -1,4 +1,4 @@
-"""Every example is one that the engine and the policies take."""
+"""Every example, and the dev stack, are ones that the engine and the policies take."""
 
 from __future__ import annotations
 
@@ -75,6 +75,18 @@ def test_hcl_connections_is_the_same_as_configuration(tmp_path: Path) -> None:
     text = previewed(project)
     assert "for-this-test" not in text
     assert text.count("+ sealed-data-tier:firewall:Firewall: (create)") == 4
+
+
+@pytest.mark.parametrize(
+    "cluster", [None, {"controlPlane": "worker1", "workers": ["worker2"]}], ids=["plain", "cluster"]
+)
+def test_the_dev_stack_before_any_of_it_is_there(tmp_path: Path, cluster: dict[str, object] | None) -> None:
+    project = Project.create(tmp_path, PROGRAM, name=NAME)
+    shutil.copy(ROOT / "policies.dev.json", tmp_path / "policies.json")
+    given = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())
+    config = {key.partition(":")[2]: value for key, value in given["config"].items()}
+    project.configure({**config, "lab": {**config["lab"], "cluster": cluster}})
+    assert "app1-runtime: not yet checkable: connection" in previewed(project)
 
 
 def test_regions_ask_the_root_signs_and_regions_go_on(tmp_path: Path) -> None:
