@@ -42,7 +42,7 @@ class Engine(mocks.Mocks):
 @pytest.fixture
 def engine() -> Engine:
     engine = Engine()
-    mocks.set_mocks(engine, project="test", stack="dev")
+    mocks.set_mocks(engine)
     return engine
 
 
