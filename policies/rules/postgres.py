@@ -204,11 +204,11 @@ def _managed(known: Entry, texts: Mapping[str, str]) -> Iterator[Finding]:
 
 def _cluster(known: Entry) -> Iterator[Finding]:
     """How a cluster is made, and what its slots may hold back."""
-    made = known.at("bootstrap", "initdb")
-    if made and not any("data-checksums" in (each.value, *each.keys) for each in made.items):
+    shared, made = known.at("bootstrap", "dcs"), known.at("bootstrap", "initdb")
+    options = made.items if made else ()
+    if (shared or made) and not any("data-checksums" in (each.value, *each.keys) for each in options):
         problem = "damaged pages are not noticed, and are copied to the standby"
         yield _found("postgres-checksums", _shown(made, known, "initdb"), problem, _HINT.format("- data-checksums"))
-    shared = known.at("bootstrap", "dcs")
     limit = _parameter(known, "max_slot_wal_keep_size")
     slots = known.text("bootstrap", "dcs", "postgresql", "use_slots", default="true")
     if shared and postgres.is_on(slots) and (limit is None or limit.value.strip("'\"") == "-1"):

@@ -147,6 +147,7 @@ def test_servers(text: str, rule: set[str]) -> None:
         ("listen: 192.0.2.11:8008", "listen: 0.0.0.0:8008", "postgres-listen"),
         ("password_encryption: scram-sha-256", "password_encryption: md5", "postgres-passwords"),
         ("  - data-checksums\n", "", "postgres-checksums"),
+        ("  initdb:\n  - encoding: UTF8\n  - data-checksums\n", "", "postgres-checksums"),
         ("max_slot_wal_keep_size: 10GB", "max_slot_wal_keep_size: '-1'", "postgres-slots"),
         ("max_slot_wal_keep_size: 10GB", "max_connections: 10", "postgres-slots"),
         ("  certfile: /etc/patroni/tls/node.crt\n", "", "patroni-rest"),
