@@ -1,5 +1,7 @@
 """Two PostgreSQL servers with a virtual IP and a witness, their authority, and a firewall on each; see README.md."""
 
+from dataclasses import replace
+
 import pulumi
 
 from components import (
@@ -43,8 +45,7 @@ settings = PostgresHaSettings(
     names=("db.example.com",),
 )
 args = PostgresHaPairArgs(settings=settings, hosts=hosts, authority=CertificateAuthority("authority"))
-ccc = PostgresHaPair("ccc", args)
-# Last, since until then others may use the ports; it closes them to everybody but the applications and the members.
-for name, flows in ccc.flows.items():
-    Firewall(name, FirewallArgs(host=hosts[name], flows=flows), pulumi.ResourceOptions(depends_on=[ccc]))
+# First, so that no port is ever open to others than the applications and the members.
+firewalls = [Firewall(name, FirewallArgs(host=hosts[name], flows=args.flows(name))) for name in args.members]
+ccc = PostgresHaPair("ccc", replace(args, after=[each.confirmation for each in firewalls]))
 pulumi.export("ccc", ccc.outputs)
