@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 STACK ?= dev
+RUNS ?= 20
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -54,7 +55,7 @@ down: toolchain ## Restore the hosts; of the dev stack, remove every trace.
 	$(ENVIRONMENT) $(PULUMI) destroy --yes --skip-preview
 ifeq ($(STACK),dev)
 	$(RUN) -m lab down --all
-	rm -rf .state build
+	rm -rf .state build/verification.json
 endif
 
 .PHONY: env
@@ -117,5 +118,5 @@ bench: lab ## Measure against Ansible, pyinfra, the bare engine and plaintext; w
 	$(VENV)/bin/pytest tests/benchmarks --run-benchmarks
 
 .PHONY: campaign
-campaign: lab ## Cut the power, the line and the disk many times; writes build/campaign.json.
-	$(VENV)/bin/pytest tests/campaigns --run-campaigns
+campaign: lab ## Cut the power, the line and the disk many times (RUNS=20 of a kind); writes build/campaign.json.
+	$(VENV)/bin/pytest tests/campaigns --run-campaigns --campaign-runs $(RUNS)
