@@ -281,7 +281,7 @@ def virtual_ip_here(settings: PostgresHaSettings, here: Place) -> str:
     """
     url = f"https://{bracketed(here.address)}:{settings.rest_port}/primary"
     # Half of the lock's time: whoever is silent for longer may have lost it.
-    values = {"url": url, "tls": TLS, "patience": settings.failover.ttl // 2}
+    values = {"url": url, "tls": TLS, "port": settings.connections.port, "patience": settings.failover.ttl // 2}
     return _TEMPLATES.render("virtual-ip-here.sh.j2", values)
 
 
