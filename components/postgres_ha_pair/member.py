@@ -36,6 +36,8 @@ from components.postgres_ha_pair.settings import PATRONI, REPLICATION, REWIND, F
 _UNITS: Final = "/etc/systemd/system"
 _DROP_INS: Final = f"{_UNITS}/patroni.service.d"
 _ETCD_UNIT: Final = f"{_UNITS}/etcd.service"
+_ETCD_LEADER: Final = "patroni-etcd-leader.service"
+_ETCD_LEADER_FILES: Final = (f"{_UNITS}/{_ETCD_LEADER}", f"{ETCD_LIBRARY}/member", f"{ETCD_LIBRARY}/member.env")
 _CREATE_CLUSTER: Final = "/etc/postgresql-common/createcluster.conf"
 _FACTS: Final = f"{LIBRARY}/pair.json"
 _INTERNAL: Final = (REPLICATION, REWIND, PATRONI)
@@ -175,9 +177,16 @@ class Member:
             content=self.rendered(lambda settings, here, _: rendering.etcd_environment(settings, here)),
         )
         yield File(path=_ETCD_UNIT, content=rendering.etcd_unit(self.settings))
+        if self.leads_etcd:
+            yield File(path=_ETCD_LEADER_FILES[0], content=rendering.etcd_leader_unit(self.settings))
         yield from self.certificates(f"{ETCD}/tls", "etcd")
         yield File(path=f"{ETCD}/tls/administrator.crt", content=root.certificate)
         yield File(path=f"{ETCD}/tls/administrator.key", content=root.private_key, mode=0o600, secret=True)
+
+    @property
+    def leads_etcd(self) -> bool:
+        """Whether etcd's leader is brought here."""
+        return self.node is None and self.settings.etcd.leader_on_witness
 
     def etcd_spec(self) -> RoleSpec:
         """Say what etcd puts on its host."""
@@ -200,6 +209,7 @@ class Member:
                     # Certificate and key are read at each handshake; the root only at the start.
                     restart_on=(f"{ETCD}/etcd.env", _ETCD_UNIT, f"{ETCD}/tls/root.crt"),
                 ),
+                *([Unit(name=_ETCD_LEADER, restart_on=_ETCD_LEADER_FILES)] if self.leads_etcd else ()),
             ),
             validations=(Validation(name="no other etcd", command=_no_other_etcd(settings.client_port)),),
             checks=(

@@ -344,6 +344,11 @@ def etcd_unit(settings: PostgresHaSettings) -> str:
     return _TEMPLATES.render("etcd.service.j2", values)
 
 
+def etcd_leader_unit(settings: PostgresHaSettings) -> str:
+    """Render the unit of the witness that brings etcd's leader there."""
+    return _TEMPLATES.render("etcd-leader.service.j2", {"settings": settings, "library": ETCD_LIBRARY})
+
+
 def etcd_users(accepted: Mapping[int, str]) -> str:
     """Render the lines that `member access` reads (secret): logins of Patroni at etcd, with their passwords.
 

@@ -307,6 +307,9 @@ class EtcdSettings(Settings):
         peer_port: Default 2380.
         heartbeat_ms: Between two signs of life of etcd's leader, default 100: about a round trip between the hosts.
         election_ms: Silence after which another leader is chosen, default 1000: at least five heartbeats.
+        leader_on_witness: Whether etcd's leader is brought to the witness while all members are well, default true: a
+            server's host that is lost then takes no leader along, which would have to be elected anew first. False for
+            a witness that is far from both servers.
         data_directory: Default `/var/lib/patroni-etcd`. (Debian's package removes `/var/lib/etcd` when it goes.)
     """
 
@@ -314,6 +317,7 @@ class EtcdSettings(Settings):
     peer_port: Port = 2380
     heartbeat_ms: int = Field(default=100, ge=10, le=10_000)
     election_ms: int = Field(default=1000, ge=50, le=50_000)
+    leader_on_witness: bool = True
     data_directory: DirectoryPath = "/var/lib/patroni-etcd"
 
 

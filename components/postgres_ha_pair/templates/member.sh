@@ -4,6 +4,7 @@
 #   member prepare   before it starts: how it begins, with the others anew or in a cluster that is there
 #   member settled   exit code 0 once it is healthy, or waits for the others as the first one
 #   member access    who may do what; logins with passwords on standard input, after whatever sudo needed
+#   member lead      on the witness, for as long as it runs: etcd's leader comes here once everybody is at ease
 #   member status    how it is, for whoever verifies: a line each, "+ what is well" or "- what is not"
 set -eu
 umask 077
@@ -15,6 +16,8 @@ export LC_ALL
 
 ANSWER_S=5  # for one answer
 ACCESS_S=60 # for the members to agree, before anybody is let in
+EASE_S=30   # for which all members have to be well before etcd's leader is moved
+ROUND_S=10  # between two looks at that
 FIRST=$RUN/first
 
 note() { printf '%s\n' "$*" >&2; }
@@ -144,6 +147,38 @@ access() { # never a password in an argument: etcdctl reads it from its standard
     here auth enable >/dev/null
 }
 
+leader_of() { # status of members, one a line: who leads, if they all know the same one, and nothing otherwise
+    # Endpoint, ID, version, size, whether it leads, learner, term, index, applied index, errors
+    printf '%s\n' "$1" | awk -F ', ' '
+        $5 == "true" { leader = $2; leaders++ }
+        { terms[$7] = 1; members++ }
+        END { for (term in terms) seen++; if (members == 3 && leaders == 1 && seen == 1) print leader }'
+}
+lead() {
+    # A server's host that has etcd's leader takes it along when it is lost: the others elect first, the lock's time begins
+    # anew, and writes that wait for a lost standby wait for that too. The witness has no server that could be lost with it.
+    le_since=
+    while sleep "$ROUND_S"; do
+        le_own=$(here endpoint status 2>/dev/null) || le_own=
+        case $le_own in *', true, false, '*)
+            le_since=
+            continue
+            ;;
+        esac
+        # A move lets the lock's time begin anew as well, so nobody may be gone meanwhile.
+        if le_all=$(control "$CLIENT_URL,$(printf '%s' "$OTHERS" | tr ' ' ',')" endpoint status 2>/dev/null) &&
+            le_leader=$(leader_of "$le_all") && [ "$le_leader" ]; then
+            le_now=$(date +%s)
+            : "${le_since:=$le_now}"
+            [ $((le_now - le_since)) -ge "$EASE_S" ] || continue
+            le_url=$(printf '%s\n' "$le_all" | awk -F ', ' -v leader="$le_leader" '$2 == leader { print $1 }')
+            le_here=$(printf '%s\n' "$le_own" | awk -F ', ' '{ print $2; exit }')
+            ! control "$le_url" move-leader "$le_here" >/dev/null || note "etcd's leader came from $le_url"
+        fi
+        le_since=
+    done
+}
+
 status() {
     if healthy; then echo "+ member of etcd"; else echo "- etcd is not healthy"; fi
     ! here --cert "$TLS/node.crt" --key "$TLS/node.key" get / --limit 1 >/dev/null 2>&1 || echo "- etcd lets in who has no login"
@@ -153,6 +188,7 @@ case ${1:-} in
 prepare) prepare ;;
 settled) settled ;;
 access) access ;;
+lead) lead ;;
 status) status ;;
-*) fail "usage: member prepare | settled | access | status" ;;
+*) fail "usage: member prepare | settled | access | lead | status" ;;
 esac

@@ -207,21 +207,31 @@ class Stack:
         leaders = [each["Member"] for each in self.members() if each["Role"] == "Leader"]
         return bool(leaders) and self.holders() == leaders
 
-    def etcd(self, *words: str) -> str:
+    def etcd(self, *words: str, check: bool = True) -> CompletedProcess[str]:
         """Administer etcd, from the witness."""
         tls = "/etc/etcd/tls"
         urls = ",".join(f"https://{self.addresses[host]}:2379" for host in HOSTS)
         given = ["--cacert", f"{tls}/root.crt", "--cert", f"{tls}/administrator.crt"]
         command = ["etcdctl", "--endpoints", urls, *given, "--key", f"{tls}/administrator.key", *words]
-        return self.host("witness").run(command).stdout
+        return self.host("witness").run(command, check=check)
+
+    def etcd_leader(self) -> str:
+        """The host that has etcd's leader; empty while not all members answer."""
+        status = self.etcd("endpoint", "status", check=False)
+        if status.returncode:
+            return ""
+        members = [line.split(", ") for line in self.etcd("member", "list").stdout.splitlines()]
+        names = {member[0]: member[2] for member in members}
+        # Endpoint, ID, version, size, whether it leads.
+        states = [line.split(", ") for line in status.stdout.splitlines()]
+        return next((names[state[1]] for state in states if state[4] == "true"), "")
 
     def lead_etcd(self, host: str) -> None:
         """Let this host have etcd's leader."""
-        ids = {line.split(", ")[2]: line.split(", ")[0] for line in self.etcd("member", "list").splitlines()}
-        states = [line.split(", ") for line in self.etcd("endpoint", "status").splitlines()]
-        # Endpoint, ID, version, size, whether it leads.
-        if next(state[1] for state in states if state[4] == "true") != ids[host]:
-            self.etcd("move-leader", ids[host])
+        wait_for(self.etcd_leader, _SETTLE_S)
+        if self.etcd_leader() != host:
+            members = [line.split(", ") for line in self.etcd("member", "list").stdout.splitlines()]
+            self.etcd("move-leader", next(member[0] for member in members if member[2] == host))
 
     def postmaster(self, host: str) -> str:
         """The process id of a node's server."""

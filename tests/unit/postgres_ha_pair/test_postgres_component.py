@@ -58,7 +58,8 @@ def test_types_and_names_stay() -> None:
 def test_the_witness_has_no_data() -> None:
     found = registered("ccc")
     assert "lb1-postgres" not in found
-    assert found["ccc-lb1-etcd"].inputs["units"] == ["etcd.service"]
+    assert found["ccc-db1-etcd"].inputs["units"] == ["etcd.service"]
+    assert found["ccc-lb1-etcd"].inputs["units"] == ["etcd.service", "patroni-etcd-leader.service"]
     assert found["ccc-db1-postgres"].inputs["units"] == ["patroni.service"]
 
 

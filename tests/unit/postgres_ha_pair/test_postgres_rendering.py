@@ -58,6 +58,7 @@ def rendered(settings: PostgresHaSettings) -> dict[str, str]:
         "etcd.env": rendering.etcd_environment(settings, here),
         "member.env": rendering.etcd_facts(settings, here, everybody),
         "etcd.service": rendering.etcd_unit(settings),
+        "patroni-etcd-leader.service": rendering.etcd_leader_unit(settings),
         **moved(settings, everybody),
     }
     if settings.backup:
