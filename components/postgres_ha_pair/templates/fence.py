@@ -175,10 +175,12 @@ class Fence:
 
     def watch(self) -> None:
         """Look, for ever."""
-        heard = time.monotonic()
+        heard, silent = time.monotonic(), False
         while True:
             time.sleep(_ROUND_S)
-            if self.answers():
+            # Whether anything of its host answers is the question, once Patroni there does not.
+            silent = not (self._host_answers() if silent else self.answers())
+            if not silent:
                 heard = time.monotonic()
             elif time.monotonic() - heard >= self.silence and not self.fence():
                 time.sleep(_AGAIN_S)
