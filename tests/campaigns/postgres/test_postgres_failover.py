@@ -110,6 +110,17 @@ def test_a_lost_standby_never_takes_the_primary_along(pair: Stack) -> None:
     nothing_lost(pair, written)
 
 
+def test_etcds_leader_is_not_moved_while_a_member_is_away(pair: Stack) -> None:
+    leader = pair.leader()
+    pair.lead_etcd(leader)
+    pair.host(pair.other(leader)).run("systemctl stop etcd")
+    time.sleep(60)
+    states = pair.host("witness").run("journalctl -u patroni-etcd-leader --since -1min --no-pager").stdout
+    pair.host(pair.other(leader)).run("systemctl start etcd")
+    assert "etcd's leader came" not in states
+    wait_for(lambda: pair.etcd_leader() == "witness", _TAKE_OVER_S)
+
+
 def test_a_lost_host_is_replaced_and_comes_back_as_the_standby(pair: Stack) -> None:
     former = pair.leader()
     with pair.writing() as written:

@@ -154,6 +154,8 @@ def test_a_fence_that_lies_loses_nothing_that_was_confirmed(fenced: Fenced) -> N
             confirmed += pair.host(leader).run(insert, check=False).returncode == 0
     assert f"{_REMOVED} {leader}" in told(pair, standby, start)
     pair.wait_until_whole()
+    # By default nobody is ever fenced: that a command said so is told from then on.
+    assert f"+ {leader} was fenced at " in pair.pair(standby, "status").stdout
     assert confirmed == 0
     assert pair.postgres(pair.leader(), "SELECT count(*) FROM lied", database=DATABASE).stdout == "0\n"
 

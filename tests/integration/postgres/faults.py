@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,8 @@ _ACCEPTED: Final = "/var/cache/acceptor/accepted"
 _DATA: Final = "/var/lib/postgresql/17/ccc"
 _TABLE: Final = "lab_cut"
 _TAKE_OVER_S: Final = 180
-# Writes of a server that takes some are a tenth of a second apart; in a pause longer than this it took none.
+# Writes of a server that takes some are so far apart; in a pause longer than the other one it took none.
+_PERIOD_S: Final = 0.1
 _PAUSE_S: Final = 0.5
 # As if the cable were out at the switch's end: ARP and neighbour discovery are cut too, and the link stays up.
 _SILENT: Final = f"""
@@ -61,6 +63,8 @@ class Fault:
         cause: Makes it happen, and ends it.
         leader: Who has to lead when it is over.
         lasts: Seconds for which it lasts where nobody has to take over.
+        etcd: Given the pair and who leads, the host that has etcd's leader: the witness, where it is brought to, or the
+            host that is struck, which is the worst that can happen to the others.
         before: What has to be put in order for it, and put back.
     """
 
@@ -68,6 +72,7 @@ class Fault:
     cause: Cause
     leader: Leader
     lasts: float = 0
+    etcd: Callable[[Stack, str], str] = lambda _, __: "witness"
     before: Cause = field(default=lambda _, __: nullcontext())
 
 
@@ -118,6 +123,36 @@ def _stopped_etcd(pair: Stack, *names: str) -> Iterator[None]:
     finally:
         for name in names:
             pair.host(name).run("systemctl start --no-block etcd")
+
+
+@contextmanager
+def _patroni_stopped(pair: Stack, leader: str) -> Iterator[None]:
+    """Stop Patroni as a person would, or an upgrade that takes long."""
+    pair.host(leader).run("systemctl stop patroni")
+    try:
+        yield
+    finally:
+        pair.host(leader).run("systemctl start --no-block patroni")
+
+
+@contextmanager
+def _patroni_frozen(pair: Stack, leader: str) -> Iterator[None]:
+    """Freeze Patroni alone: its server goes on."""
+    host = pair.host(leader)
+    host.run("systemctl kill --signal=STOP --kill-whom=main patroni")
+    try:
+        yield
+    finally:
+        host.run("systemctl kill --signal=CONT --kill-whom=main patroni")
+
+
+@contextmanager
+def _rebooted(pair: Stack, _: str) -> Iterator[None]:
+    """Reboot both servers' hosts, at the same time and in an orderly way."""
+    with ThreadPoolExecutor() as both:
+        for done in [both.submit(pair.host(name).reboot) for name in NODES]:
+            done.result()
+    yield
 
 
 @contextmanager
@@ -183,17 +218,6 @@ def _standby(pair: Stack, leader: str) -> str:
     return pair.other(leader)
 
 
-def _with_etcds_leader(struck: Callable[[Stack, str], str]) -> Cause:
-    """Let the host that is struck have etcd's leader: the worst that can happen to the others."""
-
-    @contextmanager
-    def before(pair: Stack, leader: str) -> Iterator[None]:
-        pair.lead_etcd(struck(pair, leader))
-        yield
-
-    return before
-
-
 def _witness(pair: Stack, leader: str) -> str:
     return "witness"
 
@@ -206,6 +230,11 @@ POSTMASTER_KILLED: Final = Fault("leader's postmaster killed", _postmaster_kille
 SWITCHOVER: Final = Fault("switchover", _switched_over, Leader.MOVES)
 HOST_LOST: Final = Fault("leader's host lost", _lost, Leader.MOVES)
 CUT_OFF: Final = Fault("leader cut off", _filtered(_SILENT), Leader.MOVES)
+STANDBY_LOST: Final = Fault(
+    "standby's host lost", lambda pair, leader: _lost(pair, pair.other(leader)), Leader.STAYS, lasts=15
+)
+HOST_LOST_WITH_ETCD: Final = replace(HOST_LOST, name="leader's host lost, with etcd's leader", etcd=_itself)
+STANDBY_LOST_WITH_ETCD: Final = replace(STANDBY_LOST, name="standby's host lost, with etcd's leader", etcd=_standby)
 KEEPALIVED_KILLED: Final = Fault(
     "leader's keepalived killed", _once("systemctl kill -s KILL --kill-whom=all keepalived"), Leader.STAYS, lasts=5
 )
@@ -222,11 +251,13 @@ FAULTS: Final = (
     SWITCHOVER,
     KEEPALIVED_KILLED,
     PATRONI_KILLED,
+    Fault("leader's Patroni stopped", _patroni_stopped, Leader.MOVES),
+    Fault("leader's Patroni frozen", _patroni_frozen, Leader.MOVES),
     HOST_LOST,
-    Fault("leader's host lost, with etcd's leader", _lost, Leader.MOVES, before=_with_etcds_leader(_itself)),
+    HOST_LOST_WITH_ETCD,
     Fault("leader's host frozen", lambda pair, leader: pair.host(leader).paused(), Leader.MOVES),
     CUT_OFF,
-    Fault("leader cut off, with etcd's leader", _filtered(_SILENT), Leader.MOVES, before=_with_etcds_leader(_itself)),
+    Fault("leader cut off, with etcd's leader", _filtered(_SILENT), Leader.MOVES, etcd=_itself),
     Fault("leader hears nobody", _filtered(_DEAF), Leader.MOVES),
     Fault("leader cut off, and its WAL diverges", _diverged, Leader.MOVES),
     Fault(
@@ -236,22 +267,15 @@ FAULTS: Final = (
         lasts=30,
     ),
     Fault("VRRP cut, and nothing else", _filtered(_NO_VRRP), Leader.STAYS, lasts=10),
-    Fault("standby's host lost", lambda pair, leader: _lost(pair, pair.other(leader)), Leader.STAYS, lasts=15),
-    Fault(
-        "standby's host lost, with etcd's leader",
-        lambda pair, leader: _lost(pair, pair.other(leader)),
-        Leader.STAYS,
-        lasts=15,
-        before=_with_etcds_leader(_standby),
-    ),
+    STANDBY_LOST,
+    STANDBY_LOST_WITH_ETCD,
     Fault("standby cut off", _filtered(_SILENT, _standby), Leader.STAYS, lasts=30),
-    Fault("witness cut off", _filtered(_SILENT, _witness), Leader.STAYS, lasts=30, before=_with_etcds_leader(_witness)),
+    Fault("witness cut off", _filtered(_SILENT, _witness), Leader.STAYS, lasts=30),
     Fault(
         "one member of etcd lost, its leader",
         lambda pair, _: _stopped_etcd(pair, "witness"),
         Leader.STAYS,
         lasts=15,
-        before=_with_etcds_leader(_witness),
     ),
     Fault(
         "two members of etcd lost",
@@ -261,6 +285,7 @@ FAULTS: Final = (
     ),
     Fault("leader's disk full", _disk_full, Leader.MOVES, before=_on_a_small_disk),
     Fault("both servers' hosts lost at once", lambda pair, _: _lost(pair, *NODES), Leader.EITHER),
+    Fault("both servers' hosts rebooted together", _rebooted, Leader.EITHER),
 )
 #: The quickest ones, for every run of the tests.
 QUICK: Final = (SWITCHOVER, POSTMASTER_KILLED, KEEPALIVED_KILLED)
@@ -324,6 +349,7 @@ def _strike(pair: Stack, fault: Fault) -> Felt:
     leader = pair.leader()
     with ExitStack() as later:
         later.enter_context(fault.before(pair, leader))
+        pair.lead_etcd(fault.etcd(pair, leader))
         before = pair.timeline()
         with pair.writing() as written:
             begun = time.time()
@@ -335,12 +361,14 @@ def _strike(pair: Stack, fault: Fault) -> Felt:
             pair.wait_until_whole()
             _confirms_again(pair)
         found, now = pair.read(), pair.leader()
+        taken = {name: accepted(pair, name, begun) for name in NODES}
+        assert taken[now], f"nobody tried whether {now} takes writes"
         timelines = pair.timeline() - before
         return Felt(
             seconds=written.longest_gap if written.change is None else written.change,
             lost=len(written.numbers - found),
             unexpected=len(found - set(written.attempted)) + _apart(pair),
-            both=overlap(*(accepted(pair, name, begun) for name in NODES)),
+            both=overlap(*taken.values()),
             former=leader,
             leader=now,
             timelines=timelines,
@@ -365,12 +393,13 @@ def accepted(pair: Stack, name: str, since: float) -> list[float]:
 
 
 def overlap(some: Sequence[float], others: Sequence[float]) -> float:
-    """Seconds in which two servers both took writes."""
-    return sum(
-        max(0.0, min(end, other_end) - max(start, other_start))
+    """Seconds in which two servers both took writes; a single write among the other one's counts as one period."""
+    common = [
+        min(end, other_end) - max(start, other_start)
         for start, end in _spans(some)
         for other_start, other_end in _spans(others)
-    )
+    ]
+    return sum(max(each, _PERIOD_S) for each in common if each >= 0)
 
 
 def _spans(times: Sequence[float]) -> list[tuple[float, float]]:

@@ -20,6 +20,9 @@ TENTHS = [number / 10 for number in range(50)]
         (TENTHS[:20], TENTHS[10:30], 0.9),
         (TENTHS, TENTHS[20:30], 0.9),
         (TENTHS[:10] + TENTHS[20:], TENTHS[5:25], 0.8),
+        # Now and then one write, among the other one's.
+        (TENTHS, [1.02, 2.02, 3.02], 0.3),
+        (TENTHS[:10] + TENTHS[30:], [2.02], 0.0),
     ],
 )
 def test_servers_that_both_take_writes_are_seen(some: list[float], others: list[float], seconds: float) -> None:
