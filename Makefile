@@ -46,9 +46,9 @@ verify: toolchain ## Check what really listens, what really is reachable, and wh
 	$(ENVIRONMENT) $(RUN) -m verification
 
 .PHONY: client-bundle
-client-bundle: toolchain ## Write what a client of a Redis group needs: make client-bundle GROUP=orders DIRECTORY=~/orders.
-	@$(ENVIRONMENT) $(PULUMI) stack output redis --json --show-secrets | \
-		$(RUN) -m components.redis_tls_cluster.bundle $(GROUP) $(DIRECTORY)
+client-bundle: toolchain ## Write what a client needs, of Redis or of PostgreSQL: GROUP=orders (or PAIR=ccc) DIRECTORY=~/orders.
+	@$(ENVIRONMENT) $(PULUMI) stack output $(if $(PAIR),postgres,redis) --json --show-secrets | \
+		$(RUN) -m components.client_bundle $(or $(PAIR),$(GROUP)) $(DIRECTORY)
 
 .PHONY: down
 down: toolchain ## Restore the hosts; of the dev stack, remove every trace.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import pytest
 
+from components.client_bundle import example, write
 from tests.integration.postgres.stack import ADDRESSES, CLIENT, DATABASE, NODES, VIP, Stack
 
 pytestmark = [pytest.mark.engine, pytest.mark.lab]
@@ -53,6 +56,18 @@ def test_the_certificate_holds_what_leads_to_the_primary(pair: Stack) -> None:
 def test_who_knows_both_servers_finds_the_primary(pair: Stack) -> None:
     primary = pair.psql(f"{_BOTH} target_session_attrs=read-write", "SELECT host(inet_server_addr())")
     assert primary.stdout.strip() == ADDRESSES[pair.leader()]
+
+
+def test_an_application_gets_in_by_the_files_of_its_bundle(pair: Stack) -> None:
+    client, here = pair.application, Path(f"{CLIENT}/bundle")
+    with TemporaryDirectory() as directory:
+        write(pair.outputs, Path(directory))
+        client.run(["install", "-d", "-m", "0700", str(here)])
+        for file in Path(directory).iterdir():
+            client.run(f"umask 077; cat >{here}/{file.name}", stdin=file.read_text())
+    password, psql, _ = example(pair.outputs, here).splitlines()
+    secured = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    assert client.run(f"{password}\n{psql} -XAtc '{secured}'").stdout == "t\n"
 
 
 def test_plaintext_is_refused(pair: Stack) -> None:
