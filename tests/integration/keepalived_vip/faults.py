@@ -9,23 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.machine import LabHost
+from tests.integration.cuts import NO_VRRP, SILENT, cut
 from tests.integration.keepalived_vip.pair import Pair
 from tests.integration.support import wait_for
-
-_TABLE: Final = "lab_cut"
-# As if the cable were out at the switch's end: ARP and neighbour discovery are cut too, and the link stays up.
-_SILENT: Final = f"""
-table netdev {_TABLE} {{
-    chain in {{ type filter hook ingress device eth0 priority 0; policy drop; }}
-    chain out {{ type filter hook egress device eth0 priority 0; policy drop; }}
-}}
-"""
-_NO_VRRP: Final = f"""
-table inet {_TABLE} {{
-    chain in {{ type filter hook prerouting priority -400; meta l4proto 112 drop; }}
-    chain out {{ type filter hook output priority -400; meta l4proto 112 drop; }}
-}}
-"""
 
 
 class Healing:
@@ -83,14 +69,12 @@ def _once(command: str) -> Cause:
     return cause
 
 
-def _filtered(family: str, rules: str) -> Cause:
+def _cut(rules: str) -> Cause:
     @contextmanager
     def cause(pair: Pair, host: LabHost, healing: Healing) -> Iterator[None]:
-        host.run("nft -f -", stdin=rules)
-        try:
+        with cut(host, rules) as made:
             yield
-        finally:
-            healing.at = float(host.run(f"nft delete table {family} {_TABLE} && date +%s.%N").stdout)
+        healing.at = made.healed_at
 
     return cause
 
@@ -130,8 +114,8 @@ class Fault:
 HOST_LOST: Final = Fault("host lost", _host_lost)
 HAPROXY_DOWN: Final = Fault("HAProxy killed, and kept from coming back", _haproxy_down)
 HAPROXY_FROZEN: Final = Fault("HAProxy frozen (SIGSTOP)", _haproxy_frozen)
-CUT_OFF: Final = Fault("network cut", _filtered("netdev", _SILENT))
-VRRP_CUT: Final = Fault("VRRP cut, and nothing else", _filtered("inet", _NO_VRRP))
+CUT_OFF: Final = Fault("network cut", _cut(SILENT))
+VRRP_CUT: Final = Fault("VRRP cut, and nothing else", _cut(NO_VRRP))
 KEEPALIVED_KILLED: Final = Fault(
     "keepalived killed, every process", _once("systemctl kill -s KILL --kill-whom=all keepalived"), lasts=False
 )

@@ -12,35 +12,20 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from tests.integration.cuts import DEAF as _DEAF
+from tests.integration.cuts import NO_VRRP as _NO_VRRP
+from tests.integration.cuts import SILENT as _SILENT
+from tests.integration.cuts import cut
 from tests.integration.postgres.stack import ADDRESSES, NODES, Stack
 from tests.integration.support import wait_for
 
 _ACCEPTOR: Final = Path(__file__).with_name("acceptor.py")
 _ACCEPTED: Final = "/var/cache/acceptor/accepted"
 _DATA: Final = "/var/lib/postgresql/17/ccc"
-_TABLE: Final = "lab_cut"
 _TAKE_OVER_S: Final = 180
 # Writes of a server that takes some are so far apart; in a pause longer than the other one it took none.
 _PERIOD_S: Final = 0.1
 _PAUSE_S: Final = 0.5
-# As if the cable were out at the switch's end: ARP and neighbour discovery are cut too, and the link stays up.
-_SILENT: Final = f"""
-table netdev {_TABLE} {{
-    chain in {{ type filter hook ingress device eth0 priority 0; policy drop; }}
-    chain out {{ type filter hook egress device eth0 priority 0; policy drop; }}
-}}
-"""
-_DEAF: Final = f"""
-table netdev {_TABLE} {{
-    chain in {{ type filter hook ingress device eth0 priority 0; policy drop; }}
-}}
-"""
-_NO_VRRP: Final = f"""
-table inet {_TABLE} {{
-    chain in {{ type filter hook prerouting priority -400; meta l4proto 112 drop; }}
-    chain out {{ type filter hook output priority -400; meta l4proto 112 drop; }}
-}}
-"""
 
 #: Given the pair and who leads, makes something happen, and ends it.
 Cause = Callable[[Stack, str], AbstractContextManager[object]]
@@ -89,18 +74,7 @@ def _once(command: str) -> Cause:
 
 def _filtered(rules: str, struck: Callable[[Stack, str], str] = lambda _, leader: leader) -> Cause:
     """Load rules on a host, the leader's unless it is said which."""
-    family = rules.split()[1]
-
-    @contextmanager
-    def cause(pair: Stack, leader: str) -> Iterator[None]:
-        host = pair.host(struck(pair, leader))
-        host.run("nft -f -", stdin=rules)
-        try:
-            yield
-        finally:
-            host.run(f"nft delete table {family} {_TABLE}")
-
-    return cause
+    return lambda pair, leader: cut(pair.host(struck(pair, leader)), rules)
 
 
 @contextmanager
