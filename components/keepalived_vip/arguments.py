@@ -15,7 +15,7 @@ from components.host import Host, debian_host
 from components.inputs import combined
 from components.keepalived_vip.settings import Address, KeepalivedVipSettings
 from components.names import is_address
-from components.settings import InvalidConfigurationError, property_path
+from components.settings import InvalidConfigurationError, Location, property_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,15 @@ class KeepalivedVipArgs:
         hosts: Hosts by their name in the stack, others too; one keepalived a host. Groups that are given the same
             hosts are kept from each other's router ids and addresses.
         where: Property path of the settings, for errors; default none.
+        locate: Where below `where` the stack has what these settings have at a location, for errors: a component may
+            have made them of its own. Default: at the same one.
         after: What has to be there before any node changes: firewalls that let the peers' adverts in.
     """
 
     settings: KeepalivedVipSettings
     hosts: Mapping[str, Host]
     where: str = ""
+    locate: Callable[[Location], Location] = lambda location: location
     after: Sequence[pulumi.Resource] = ()
 
     def __post_init__(self) -> None:
@@ -43,11 +46,12 @@ class KeepalivedVipArgs:
             InvalidConfigurationError: The same of several problems. Outputs are looked at when known.
         """
         for at, node in enumerate(self.settings.nodes):
-            debian_host(self.hosts, node.host, self._path(f"nodes[{at}].host"))
+            debian_host(self.hosts, node.host, self.path(("nodes", at, "host")))
         self.checked({host: text for host, text in self._addresses() if isinstance(text, str)})
 
-    def _path(self, path: str) -> str:
-        return f"{self.where}.{path}" if self.where else path
+    def path(self, location: Location) -> str:
+        """Return the property path of a location of the settings."""
+        return property_path(self.where, self.locate(location)).lstrip(".")
 
     def _addresses(self) -> Iterator[tuple[str, pulumi.Input[str]]]:
         for node in self.settings.nodes:
@@ -66,13 +70,11 @@ class KeepalivedVipArgs:
         for at, node in enumerate(self.settings.nodes):
             if node.host in texts and not is_address(texts[node.host]):
                 fix = "VRRP speaks from an address to addresses: give nodes[].address"
-                raise ConfigurationError(self._path(f"nodes[{at}].address"), texts[node.host], fix)
+                raise ConfigurationError(self.path(("nodes", at, "address")), texts[node.host], fix)
         addresses = {host: ipaddress.ip_address(text) for host, text in texts.items()}
         problems = list(self.settings.address_problems(addresses))
         if problems:
-            raise InvalidConfigurationError(
-                [f"{property_path(self.where, where).lstrip('.')}: {text}" for where, text in problems]
-            )
+            raise InvalidConfigurationError([f"{self.path(location)}: {text}" for location, text in problems])
         return addresses
 
     def with_addresses(self, render: Callable[[Mapping[str, Address]], str]) -> pulumi.Input[str]:

@@ -47,7 +47,7 @@ class KeepalivedVip(pulumi.ComponentResource):
             "hosts": list(settings.hosts),
         }
         super().__init__("sealed-data-tier:keepalived_vip:KeepalivedVip", name, inputs, opts)
-        segments.claim(name, settings, args.hosts)
+        segments.claim(name, args)
         self.addresses = {each.name: [str(vip.ip) for vip in each.addresses] for each in settings.instances}
         self.router_ids = {each.name: each.router_id for each in settings.instances}
         self.hosts = list(settings.hosts)

@@ -2,51 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from components.host import Host
-from components.keepalived_vip.settings import KeepalivedVipSettings, Vip, VrrpInstance
+from components.keepalived_vip.arguments import KeepalivedVipArgs
+from components.keepalived_vip.settings import Vip, VrrpInstance
 from components.settings import InvalidConfigurationError
 
+
+@dataclass(frozen=True)
+class _Claim:
+    """An instance, and the property path by which the stack knows it."""
+
+    path: str
+    instance: VrrpInstance
+
+
 #: What groups have claimed so far, by the hosts that they were given: groups of one stack are given the same ones.
-_CLAIMS: Final[WeakKeyDictionary[Host, dict[str, KeepalivedVipSettings]]] = WeakKeyDictionary()
+_CLAIMS: Final[WeakKeyDictionary[Host, dict[str, list[_Claim]]]] = WeakKeyDictionary()
 
 
-def claim(name: str, settings: KeepalivedVipSettings, hosts: Mapping[str, Host]) -> None:
+def claim(name: str, args: KeepalivedVipArgs) -> None:
     """Enter a group, unless another one of the same stack is in its way.
 
     Args:
-        name: The group's name.
-        settings: Its instances.
-        hosts: Hosts that it was given, its own and all others.
+        name: The group's name, which stands for the property path of its settings where there is none.
+        args: Its instances, and the hosts that it was given, its own and all others.
 
     Raises:
         InvalidConfigurationError: With every clash.
     """
-    others = {other: known for host in hosts.values() for other, known in _CLAIMS.get(host, {}).items()}
+    known = args if args.where else replace(args, where=name)
+    own = [_Claim(known.path(("instances", at)), each) for at, each in enumerate(args.settings.instances)]
+    others = {other: claims for host in args.hosts.values() for other, claims in _CLAIMS.get(host, {}).items()}
     problems = [
-        problem
-        for other, known in others.items()
-        for instance in settings.instances
-        for neighbour in known.instances
-        for problem in _clashes(f"{name}.{instance.name}", instance, f"{other}.{neighbour.name}", neighbour)
+        problem for claims in others.values() for here in own for there in claims for problem in _clashes(here, there)
     ]
     if problems:
         raise InvalidConfigurationError(problems)
-    for host in hosts.values():
-        _CLAIMS.setdefault(host, {})[name] = settings
+    for host in args.hosts.values():
+        _CLAIMS.setdefault(host, {})[name] = own
 
 
-def _clashes(here: str, instance: VrrpInstance, there: str, neighbour: VrrpInstance) -> Iterator[str]:
+def _clashes(here: _Claim, there: _Claim) -> Iterator[str]:
+    instance, neighbour = here.instance, there.instance
     if instance.router_id == neighbour.router_id and _share_segment(instance.addresses, neighbour.addresses):
         fix = "give each instance of a segment its own"
-        yield f"{here}.routerId: {instance.router_id} is that of {there} on the same segment: {fix}"
+        yield f"{here.path}.routerId: {instance.router_id} is that of {there.path} on the same segment: {fix}"
     taken = {vip.ip for vip in neighbour.addresses}
-    for vip in instance.addresses:
+    for at, vip in enumerate(instance.addresses):
         if vip.ip in taken:
-            yield f"{here}.addresses: '{vip.ip}' is an address of {there} already: remove one"
+            yield f"{here.path}.addresses[{at}]: '{vip.ip}' is an address of {there.path} already: remove one"
 
 
 def _share_segment(some: tuple[Vip, ...], others: tuple[Vip, ...]) -> bool:

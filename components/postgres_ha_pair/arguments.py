@@ -114,7 +114,7 @@ class PostgresHaPairArgs:
         if settings.virtual_ip is None:
             return None
         told = virtual_ip.keepalived(settings, settings.virtual_ip)
-        return KeepalivedVipArgs(settings=told, hosts=self.hosts, where=self._path("virtualIp"))
+        return KeepalivedVipArgs(settings=told, hosts=self.hosts, where=self.where, locate=virtual_ip.in_pair)
 
     def sources(self) -> pulumi.Input[list[str]]:
         """Return addresses and networks from which the two servers come."""

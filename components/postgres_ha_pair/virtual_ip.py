@@ -68,11 +68,14 @@ def problems(
             yield ("virtualAddresses",), f"'{address.ip}' is moved by virtualIp: remove it here"
     try:
         found = keepalived(settings, vip).address_problems(addresses)
-        yield from ((_in_pair(where), text) for where, text in found)
+        yield from ((in_pair(where), text) for where, text in found)
     except ValidationError as error:
-        yield from ((_in_pair(each["loc"]), str(each["ctx"]["error"])) for each in error.errors())
+        yield from ((in_pair(each["loc"]), str(each["ctx"]["error"])) for each in error.errors())
 
 
-def _in_pair(where: Location) -> Location:
-    """Nodes are the pair's own; all else is said of its one instance."""
+def in_pair(where: Location) -> Location:
+    """Return where a pair's settings have what those of keepalived have at a location.
+
+    Nodes are the pair's own; all else is said of its one instance.
+    """
     return where if where[0] == "nodes" else ("virtualIp", *where[2:])

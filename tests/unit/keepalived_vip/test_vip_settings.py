@@ -187,9 +187,12 @@ def test_a_host_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"routerId": 51, "addresses": ["192.0.2.6/24"]}, "back.other.routerId: 51 is that of front.front on the same"),
-        ({"routerId": 52, "addresses": ["192.0.2.5/24"]}, "back.other.addresses: '192.0.2.5' is an address of front"),
-        ({"routerId": 51, "addresses": ["192.0.2.70/26"]}, "back.other.routerId: 51 is that of front.front"),
+        ({"routerId": 51, "addresses": ["192.0.2.6/24"]}, "routerId: 51 is that of front.instances[0] on the same"),
+        (
+            {"routerId": 52, "addresses": ["192.0.2.5/24"]},
+            "addresses[0]: '192.0.2.5' is an address of front.instances[0]",
+        ),
+        ({"routerId": 51, "addresses": ["192.0.2.70/26"]}, "routerId: 51 is that of front.instances[0]"),
     ],
 )
 def test_groups_of_one_segment_do_not_clash(other: dict[str, Any], message: str) -> None:
@@ -201,7 +204,7 @@ def test_groups_of_one_segment_do_not_clash(other: dict[str, Any], message: str)
         KeepalivedVip("front", KeepalivedVipArgs(settings=front, hosts=hosts))
         with pytest.raises(InvalidConfigurationError) as refused:
             KeepalivedVip("back", KeepalivedVipArgs(settings=back, hosts=hosts))
-        assert message in str(refused.value)
+        assert f"back.instances[0].{message}" in str(refused.value)
 
     register(program)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import yaml
 from components.certificates import CertificateAuthority
 from components.errors import ConfigurationError
 from components.host import Family
+from components.keepalived_vip import KeepalivedVip
 from components.postgres_ha_pair import PostgresHaPair, PostgresHaPairArgs, PostgresHaSettings
 from components.settings import InvalidConfigurationError, load
 from tests.unit.ssh_tunnel_host.registered import PRIVATE_KEY, Registered, host, register, revealed
@@ -185,6 +187,23 @@ def test_a_virtual_ip_that_cannot_work_is_refused(data: dict[str, Any], problem:
         with pytest.raises(InvalidConfigurationError) as refused:
             arguments(golden("version-16", **data))
         assert [each for each in refused.value.problems if each.startswith(problem)], refused.value.problems
+
+    register(program)
+
+
+def test_two_pairs_of_one_segment_have_router_ids_of_their_own() -> None:
+    def program() -> None:
+        first = replace(arguments(golden("version-16", virtualIp=VIP)), where="postgres[0]")
+        other = {**VIP, "addresses": ["192.0.2.9/24"]}
+        settings = load(PostgresHaSettings, golden("version-16", virtualIp=other), "postgres")
+        second = replace(first, where="postgres[1]", settings=settings)
+        assert first.virtual_ip
+        assert second.virtual_ip
+        KeepalivedVip("first", first.virtual_ip)
+        with pytest.raises(InvalidConfigurationError) as refused:
+            KeepalivedVip("second", second.virtual_ip)
+        (problem,) = refused.value.problems
+        assert problem.startswith("postgres[1].virtualIp.routerId: 51 is that of postgres[0].virtualIp on the same")
 
     register(program)
 
