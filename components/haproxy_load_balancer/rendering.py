@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from components.errors import ConfigurationError
-from components.haproxy_load_balancer.settings import Backend, HaproxySettings
+from components.haproxy_load_balancer.settings import READINESS, Backend, HaproxySettings
 from components.templates import Templates
 
 CONFIGURATION: Final = "/etc/haproxy/haproxy.cfg"
@@ -17,7 +17,6 @@ PEER_CERTIFICATE: Final = "/etc/haproxy/peers.pem"
 PEER_AUTHORITY: Final = "/etc/haproxy/peers-ca.pem"
 CHECK_CERTIFICATE: Final = "/etc/haproxy/check.pem"
 CHECK_AUTHORITY: Final = "/etc/haproxy/check-ca.pem"
-READINESS: Final = "/run/haproxy/ready.sock"
 
 _TEMPLATES: Final = Templates(__file__)
 _HELLO_DELAY: Final = "5s"  # a client has this long for its TLS ClientHello

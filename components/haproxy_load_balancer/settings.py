@@ -28,6 +28,9 @@ from components.haproxy_load_balancer.notation import (
 from components.names import bracketed, is_address
 from components.settings import Port, Settings
 
+#: Socket that answers, with `readiness`, whoever asks whether HAProxy works.
+READINESS: Final = "/run/haproxy/ready.sock"
+
 _LOOPBACK: Final = "127.0.0.1"
 _WILDCARDS: Final = ("*", "0.0.0.0", "::")  # noqa: S104 - to recognise them
 

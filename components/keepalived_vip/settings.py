@@ -25,6 +25,7 @@ _FEWEST_NODES: Final = 2
 _FIRST_PRIORITY: Final = 100
 _ROUNDING: Final = 1e-6
 _SMALL_PREFIX: Final = {4: 31, 6: 127}  # from here on a network has no address of its own
+_LIMIT_OF_INTERVAL: Final = 0.8
 
 Vip = IPv4Interface | IPv6Interface
 Address = IPv4Address | IPv6Address
@@ -134,7 +135,8 @@ class TrackScript(Settings):
         command: Program, by its absolute path, and arguments; exit code 0 means healthy. No shell is between.
         user: Account that it runs as, default `keepalived_script`, which the component makes; never root.
         interval: Seconds from one run to the next, default 0.25.
-        timeout: Seconds after which a run has failed, default `interval`.
+        timeout: Seconds after which a run is killed and has failed, default four fifths of `interval`: one that hangs
+            is over before the next one is due, which would else be left out.
         fall: Failures in a row that count, default 2.
         rise: Successes in a row that count, default 2.
         weight: What a failure (negative) or a success (positive) does to the priority, -253 to 253; default 0: a host
@@ -153,7 +155,7 @@ class TrackScript(Settings):
     @property
     def limit(self) -> float:
         """`timeout` with its default."""
-        return self.interval if self.timeout is None else self.timeout
+        return round(self.interval * _LIMIT_OF_INTERVAL, 3) if self.timeout is None else self.timeout
 
 
 class VrrpInstance(Settings):

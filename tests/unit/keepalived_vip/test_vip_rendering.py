@@ -65,8 +65,9 @@ def test_numbers_have_the_decimals_that_keepalived_takes(value: float, written: 
 
 
 def test_a_check_gives_up_before_it_runs_again() -> None:
-    assert haproxy_ready(interval=1.5).command[5] == "1.5"
-    assert TrackScript(name="a", command=("/bin/true",), interval=2).limit == 2
+    assert haproxy_ready(interval=1.5).command[5] == "0.9"
+    assert haproxy_ready(interval=1.5, fall=3).limit == 4.5
+    assert TrackScript(name="a", command=("/bin/true",), interval=0.333).limit == 0.266
 
 
 @given(groups())
