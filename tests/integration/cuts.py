@@ -30,6 +30,27 @@ table inet {_TABLE} {{
     chain out {{ type filter hook output priority -400; meta l4proto 112 drop; }}
 }}
 """
+_LOST: Final = "lost"
+_ADVERT_BYTES: Final = 32  # of VRRPv3 with one IPv4 address: 20 of IP, 12 of its own
+
+
+def adverts_lost(number: int) -> str:
+    """Return rules by which a host misses so many adverts of one IPv4 address, and hears those that follow."""
+    return f"""
+table inet {_TABLE} {{
+    counter {_LOST} {{}}
+    chain in {{
+        type filter hook prerouting priority -400
+        meta l4proto 112 quota {number * _ADVERT_BYTES + 1} bytes counter name {_LOST} drop
+    }}
+}}
+"""
+
+
+def lost(host: LabHost) -> int:
+    """How many adverts a host has missed so far, under `adverts_lost`."""
+    words = host.run(f"nft list counter inet {_TABLE} {_LOST}").stdout.split()
+    return int(words[words.index("packets") + 1])
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Two load balancers that share virtual IPs, and what a client and their kernels see of it."""
+"""Two load balancers, or three, that share virtual IPs, and what a client and their kernels see of it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from tests.integration.support import Outcome, Project, wait_for
 
 PREFIX: Final = "sdt-vip"
 NAMES: Final = ("lb1", "lb2")
+#: A host that is left alone, unless a test makes it the third load balancer.
+THIRD: Final = "lb3"
 LAB: Final[dict[str, Any]] = {
     "prefix": PREFIX,
-    "hosts": [*NAMES, "outsider"],
+    "hosts": [*NAMES, "outsider", THIRD],
     "subnet": "10.203.60.0/24",
     "subnet6": "fd5d:7a1e:203:60::/64",
     "cache": None,
@@ -100,7 +102,7 @@ class Pair:
 
     Attributes:
         project: Its Pulumi project.
-        hosts: Load balancers by name.
+        hosts: Load balancers by name, the third one only where the stack has it.
         outsider: The client.
     """
 
@@ -111,7 +113,7 @@ class Pair:
         self.outsider = LabHost("outsider", PREFIX)
         self._brought: dict[str, Any] | None = None
         self.project.up()
-        for host in self.hosts.values():
+        for host in (*self.hosts.values(), LabHost(THIRD, PREFIX)):
             host.run(
                 f"cat >/usr/local/bin/hook; chmod 0755 /usr/local/bin/hook; touch {HOOKED}; chmod 0666 {HOOKED}",
                 stdin=_HOOK,
@@ -130,12 +132,14 @@ class Pair:
         self._brought = None
         outcome = self.project.up(check=check)
         self._brought = values if outcome.code == 0 else None
+        if vip is not None:
+            self.hosts = {node["host"]: LabHost(node["host"], PREFIX) for node in vip["nodes"]}
         return outcome
 
-    def restore(self) -> None:
-        """Bring the stack to its usual configuration, unless it is there already."""
-        if self._brought != {"lab": LAB, "vip": SETTINGS}:
-            self.up()
+    def restore(self, vip: Mapping[str, Any] = SETTINGS, **config: Any) -> None:
+        """Bring the stack to this configuration, the usual one by default, unless it is there already."""
+        if self._brought != {"lab": LAB, "vip": vip, **config}:
+            self.up(vip, **config)
         self.settle()
 
     def holders(self, address: str = VIP) -> list[str]:
@@ -158,13 +162,13 @@ class Pair:
         return dict(json.loads(told)[0]["data"])
 
     def well(self) -> bool:
-        """Whether one host holds the address, the other stands by, and a client is answered by the holder."""
+        """Whether one host holds the address, all others stand by, and a client is answered by the holder."""
         if any(host.run("systemctl is-active -q keepalived", check=False).returncode for host in self.hosts.values()):
             return False
         holders = self.holders()
         if len(holders) != 1 or self.holders(VIP6) != holders:
             return False
-        if sorted(self.state(name)["state"] for name in NAMES) != [1, 2]:
+        if sorted(self.state(name)["state"] for name in self.hosts) != [*[1] * (len(self.hosts) - 1), 2]:
             return False
         if any(_asked(host, "127.0.0.1") != name for name, host in self.hosts.items()):
             return False
@@ -238,6 +242,10 @@ class Pair:
     def keepalived(self, name: str) -> str:
         """The process id of keepalived on a host: as long as it is the same, nothing was restarted."""
         return self.hosts[name].run("systemctl show -P MainPID keepalived").stdout.strip()
+
+    def said(self, name: str, since: float) -> str:
+        """What keepalived on a host logged after a moment."""
+        return self.hosts[name].run(f"journalctl -u keepalived -o cat --since @{since:.3f} --no-pager").stdout
 
     def destroy(self) -> None:
         """Take all of it away."""

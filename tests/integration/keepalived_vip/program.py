@@ -1,4 +1,4 @@
-"""A lab, two load balancers with virtual IPs, and an outsider that is their client and takes their mail.
+"""A lab, load balancers with virtual IPs, and an outsider that is their client and takes their mail.
 
 Settings of keepalived come from the configuration's `vip`; its nodes' addresses are outputs, as those of new hosts are.
 """
@@ -55,11 +55,11 @@ if (data := config.get_object("vip")) is not None:
         name: HaproxyLoadBalancer(
             f"{name}-balancer",
             HaproxyLoadBalancerArgs(
-                host=host,
+                host=hosts[name],
                 settings=HaproxySettings(frontends=(frontend,), backends=(backend,), readiness=True),
             ),
         )
-        for name, host in hosts.items()
+        for name in settings.hosts
     }
     group = KeepalivedVipArgs(settings=settings, hosts=hosts, where="vip")
     firewalls = [

@@ -110,11 +110,11 @@ def test_a_stranger_cannot_depose_the_holder(pair: Pair, firewall: bool) -> None
     if not firewall:
         host.run("systemctl stop sealed-data-tier-firewall")
     try:
-        begun = int(time.time())
+        begun = time.time()
         words = ["python3", "-", pair.outsider.address, host.address, VIP, "40"]
         pair.outsider.run(words, stdin=_FORGER)
         # Not who holds it now: on a busy machine it may have moved for reasons of its own.
-        told = host.run(f"journalctl -u keepalived -o cat --since @{begun} --no-pager").stdout
+        told = pair.said(holder, begun)
         assert f"advert from {pair.outsider.address} " not in told
         assert (f"{pair.outsider.address} not a unicast peer" in told) is not firewall
         assert len(pair.holders()) == 1
@@ -128,3 +128,24 @@ def test_the_standby_listens_already(pair: Pair) -> None:
     listening = pair.hosts[standby].run(f"ss -Hltn sport = :{PORT}").stdout
     assert f"{VIP}:{PORT}" in listening
     assert f"[{VIP6}]:{PORT}" in listening
+
+
+def test_a_reload_of_haproxy_is_no_fault(pair: Pair) -> None:
+    holder = pair.holder
+    begun = time.time()
+    for _ in range(3):
+        pair.hosts[holder].run("systemctl reload haproxy && sleep 1")
+    assert "Entering FAULT" not in pair.said(holder, begun)
+
+
+@pytest.mark.parametrize("address", [VIP, VIP6], ids=["IPv4", "IPv6"])
+def test_where_the_addresses_are_is_told_again(pair: Pair, address: str) -> None:
+    hardware = pair.hosts[pair.holder].run("cat /sys/class/net/eth0/address").stdout.strip()
+
+    def known() -> str:
+        return pair.outsider.run(f"ip neighbour show to {address} dev eth0").stdout
+
+    # Nothing is sent to the address meanwhile, by which the kernel would find out for itself.
+    pair.outsider.run(f"ip neighbour replace {address} lladdr 02:00:00:00:00:01 nud reachable dev eth0")
+    wait_for(lambda: f"lladdr {hardware} " in known())
+    assert pair.asked(address) == pair.holder
