@@ -19,7 +19,7 @@ from pulumi_policy import (
 )
 
 from policies.exceptions import Exemption, judge, schema
-from policies.resources import Subject, object_of, subject_of
+from policies.resources import Subject, stack_of, subject_of
 from policies.rules import FAMILIES, Family, Finding, StackCheck
 
 PACK_NAME: Final = "sealed-data-tier"
@@ -95,9 +95,8 @@ def _validate(family: Family, notes: Notes, args: ResourceValidationArgs, report
 
 
 def _validate_stack(check: StackCheck, notes: Notes, args: StackValidationArgs, report: ReportViolation) -> None:
-    things = [object_of(each.resource_type, each.props, each.urn) for each in args.resources]
     names = {each.urn: each.name for each in args.resources}
-    for thing, finding in check([each for each in things if each is not None]):
+    for thing, finding in check(stack_of((each.resource_type, each.props, each.urn) for each in args.resources)):
         if violation := _violation(finding, names[thing.urn], thing.urn, args.get_config(), notes):
             report(violation, thing.urn)
 

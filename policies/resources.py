@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -10,9 +11,10 @@ from typing import Any, Final
 from pulumi_policy.proxy import UnknownValueError
 
 from policies.parsers import kubernetes
-from policies.parsers.kubernetes import part, texts
-from policies.rules import Command, HostFiles, Issued, KubernetesObject
+from policies.parsers.kubernetes import part
+from policies.rules import Command, HostFiles, Issued, KubernetesObject, Stack
 from policies.rules.certificates import CERTIFICATE, KEY, REQUEST, ROOT
+from policies.rules.pod_configuration import started_with
 
 _KUBERNETES: Final = "kubernetes:"
 _ROLE: Final = "sealed-data-tier:host:Role"
@@ -21,6 +23,8 @@ _REDACTED: Final = "[secret]"
 _CONNECTIONS: Final = (("connection",), ("connection", "proxy"))
 _CREDENTIALS: Final = ("password", "privateKey", "privateKeyPassword")
 _KEYS: Final = frozenset({"privateKeyPem", "caPrivateKeyPem"})
+# No rule reads them.
+_ANNOTATIONS: Final = re.compile(r"(^|\.)metadata\.annotations\b")
 
 
 class _Unknown(Enum):
@@ -66,10 +70,20 @@ def subject_of(kind: str, props: Mapping[str, Any], urn: str = "") -> Subject | 
     return None if read is None else read(kind, _plain(props), urn)
 
 
-def object_of(kind: str, props: Mapping[str, Any], urn: str) -> KubernetesObject | None:
-    """Read the object of Kubernetes that a resource is; None where it is something else."""
-    subject = subject_of(kind, props, urn) if kind.startswith(_KUBERNETES) else None
-    return subject.thing if subject else None
+def stack_of(resources: Iterable[tuple[str, Mapping[str, Any], str]]) -> Stack:
+    """Read a whole stack.
+
+    Args:
+        resources: Type, inputs and URN of each resource.
+    """
+    about = [each for each in resources if each[0] == _ROLE or each[0].startswith(_KUBERNETES)]
+    if all(kind == _ROLE for kind, _, _ in about):
+        return Stack(objects=())  # hosts are of interest beside objects only
+    subjects = [subject for each in about if (subject := subject_of(*each)) is not None]
+    return Stack(
+        objects=[each.thing for each in subjects if each.thing is not None],
+        hosts=[each.files for each in subjects if each.thing is None and each.files is not None],
+    )
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever an input holds
@@ -199,16 +213,21 @@ def _issued(kind: str, inputs: Mapping[str, Any], urn: str) -> Subject:
 
 
 def _object(kind: str, inputs: Mapping[str, Any], urn: str) -> Subject:
-    reader = _Reader(inputs)
     # pulumi-kubernetes: `kubernetes:apps/v1:StatefulSet`, and `…Patch` for parts of an object that others own.
     name = kind.rpartition(":")[2].removesuffix("Patch")
-    for each in inputs:
-        reader.value(each, note=name != "Secret")
-    known = _known(inputs)
-    namespace = part(known, "metadata").get("namespace")
-    thing = KubernetesObject(kind=name, namespace=str(namespace or "default"), inputs=known, urn=urn)
+    known, unknown = _known(inputs), tuple(_unknown(inputs))
+    metadata = part(known, "metadata")
+    thing = KubernetesObject(
+        kind=name,
+        namespace=str(metadata.get("namespace") or "default"),
+        inputs=known,
+        name=str(metadata.get("name", "")),
+        unknown=unknown,
+        urn=urn,
+    )
     files = HostFiles(texts={}, secret=_keys(inputs)) if name == "Secret" else _configuration(thing)
-    return Subject(files=files, thing=thing, unknown=tuple(reader.unknown))
+    told = () if name == "Secret" else tuple(each for each in unknown if not _ANNOTATIONS.search(each))
+    return Subject(files=files, thing=thing, unknown=told)
 
 
 def _keys(secret: Mapping[str, Any]) -> frozenset[str]:
@@ -224,14 +243,24 @@ def _known(value: Any) -> Any:  # noqa: ANN401 - whatever an input holds
     return value
 
 
+def _unknown(value: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - whatever an input holds
+    """Yield the paths of what is not known."""
+    if value is _UNKNOWN:
+        yield path
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _unknown(each, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for at, each in enumerate(value):
+            yield from _unknown(each, f"{path}[{at}]")
+
+
 def _configuration(thing: KubernetesObject) -> HostFiles | None:
     """Return what an object holds of configuration that daemons read, files and arguments."""
     if thing.kind == "ConfigMap":
-        return HostFiles(texts=texts(part(thing.inputs, "data")))
+        return HostFiles(texts=kubernetes.kept(thing.kind, thing.inputs))
     pods = kubernetes.pods(thing.kind, thing.inputs)
-    servers = [each for each in pods.containers if each.service in ("redis", "valkey")] if pods else []
-    started = {f"containers/{each.name}/{each.service}.conf": kubernetes.redis_configuration(each) for each in servers}
-    return HostFiles(texts=started) if started else None
+    return started_with(pods.containers) if pods else None
 
 
 _READERS: Final[Mapping[str, Callable[[str, Mapping[str, Any], str], Subject]]] = {

@@ -1,13 +1,16 @@
-"""Objects of Kubernetes: pods wherever a template of them stands, and what their containers are started with."""
+"""Objects of Kubernetes: pods wherever a template of them stands, their containers and volumes, and who is selected."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import posixpath
 import re
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Final
+
+from policies.parsers import shell
 
 # Where the specification of pods is, by kind.
 _POD_SPECS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -18,20 +21,56 @@ _POD_SPECS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
-# What a program, or the image of a container without a command, is a server of.
-_SERVERS: Final[Mapping[str, str]] = {
-    "redis-server": "redis",
-    "redis": "redis",
-    "valkey-server": "valkey",
-    "valkey": "valkey",
-    "postgres": "postgres",
-    "postgresql": "postgres",
-}
-_SHELLS: Final = frozenset({"sh", "bash", "ash", "dash"})
 _BLANK_AFTER_OPTION: Final = re.compile(r"(--?[A-Za-z][\w-]*)\s+(.*)", re.DOTALL)
-# What a configuration file says is judged where it is written. Here it is taken to be sealed, and what the arguments
-# say comes after it (redis.io, "Passing arguments using the command line").
-_FILE_SAYS: Final = ("port 0", "tls-port 6379", "tls-cluster yes", "tls-replication yes")
+#: Label by which the pods of a StatefulSet are told apart.
+POD_NAME: Final = "statefulset.kubernetes.io/pod-name"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A place in a container where a volume is.
+
+    Attributes:
+        volume: Name of the volume.
+        path: The place.
+        below: Path in the volume that stands there, empty for all of it; None where a variable decides.
+    """
+
+    volume: str
+    path: str
+    below: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a volume, or a part of one, holds.
+
+    Attributes:
+        kind: `configMap`, `secret`, or something else.
+        name: Name of that object; empty where it is not known yet.
+        keys: Its key by path in the volume; None where all keys are there under their own names.
+    """
+
+    kind: str
+    name: str
+    keys: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port that a container declares.
+
+    Attributes:
+        number: Where it listens in the pod; None where that is not known.
+        name: Its name, or an empty text.
+        on_host: Where the node listens for it; None where it does not.
+        address: The node's address on which it listens; empty for all.
+    """
+
+    number: int | None
+    name: str
+    on_host: int | None
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +80,25 @@ class Container:
     Attributes:
         name: Its name.
         image: Its image.
-        words: Command and arguments as the program sees them: what a shell is given is taken apart.
+        commands: What it is started with: one command, or those of the script that a shell is given.
+        directory: Its working directory, or an empty text.
         environment: Its variables, as far as their values stand in the object.
-        mounts: Volume and path of each mount.
+        mounts: Its mounts.
+        ports: The ports that it declares.
     """
 
     name: str
     image: str
-    words: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...]
+    directory: str
     environment: Mapping[str, str]
-    mounts: tuple[tuple[str, str], ...]
+    mounts: tuple[Mount, ...]
+    ports: tuple[Port, ...]
 
-    @property
-    def service(self) -> str | None:
-        """`redis`, `valkey` or `postgres`, where it is a server of that."""
-        return next((_SERVERS[each] for each in (*self._programs, self._from_image) if each in _SERVERS), None)
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """What its server is started with."""
-        start = next((at for at, each in enumerate(self._programs) if each in _SERVERS), -1)
-        return self.words[start + 1 :]
-
-    @property
-    def _programs(self) -> list[str]:
-        return [PurePosixPath(word).name for word in self.words]
-
-    @property
-    def _from_image(self) -> str:
-        """What the image starts by itself, where no program is named."""
-        named = bool(self.words) and not self.words[0].startswith("-") and not self.words[0].endswith(".conf")
-        return "" if named else re.split("[:@]", self.image.rpartition("/")[2])[0]
+    def mount_of(self, path: str) -> Mount | None:
+        """Return the mount below which a path is: of several the innermost."""
+        above = (each for each in self.mounts if f"{path}/".startswith(f"{each.path.rstrip('/')}/"))
+        return max(above, key=lambda mount: len(mount.path), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +108,23 @@ class Pods:
     Attributes:
         labels: Their labels.
         containers: Their containers, those that come first included.
-        secrets: Names of volumes that hold a Secret.
+        volumes: What each volume holds, by its name.
+        on_host: Whether they are in the network of their nodes.
+        stateful: Name of the StatefulSet that makes them, or an empty text.
     """
 
     labels: Mapping[str, str]
     containers: tuple[Container, ...]
-    secrets: frozenset[str]
+    volumes: Mapping[str, tuple[Source, ...]]
+    on_host: bool
+    stateful: str
+
+    def selected(self, selector: Mapping[str, str]) -> bool:
+        """Tell whether a Service with this selector leads to one of them."""
+        wanted = dict(selector)
+        pod = wanted.pop(POD_NAME, None) if self.stateful else None
+        named = pod is None or re.fullmatch(rf"{re.escape(self.stateful)}-\d+", pod) is not None
+        return bool(selector) and named and wanted.items() <= self.labels.items()
 
 
 def pods(kind: str, inputs: Mapping[str, Any]) -> Pods | None:
@@ -106,61 +144,113 @@ def pods(kind: str, inputs: Mapping[str, Any]) -> Pods | None:
     return Pods(
         labels=texts(part(above, "metadata", "labels")),
         containers=tuple(_container(each) for key in ("initContainers", "containers") for each in items(spec, key)),
-        secrets=frozenset(str(each.get("name")) for each in items(spec, "volumes") if _holds_secret(each)),
+        volumes={str(each.get("name")): tuple(_sources(each)) for each in items(spec, "volumes")},
+        on_host=spec.get("hostNetwork") is True,
+        stateful=str(part(inputs, "metadata").get("name", "")) if kind == "StatefulSet" else "",
     )
 
 
-def redis_configuration(container: Container) -> str:
-    """Write what a server of Redis or Valkey is started with as its configuration file would hold it."""
-    options = container.options
-    from_file = bool(options) and not options[0].startswith("-")
-    lines = list(_FILE_SAYS) if from_file else []
-    for word in options[1:] if from_file else options:
-        if word.startswith("--"):
-            lines.append(word.removeprefix("--"))
-        elif lines:
-            lines[-1] += f' "{word}"' if re.search(r"\s", word) or not word else f" {word}"
-    return "".join(f"{line}\n" for line in lines)
+def label_selector(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Tell whether a label selector takes in some labels; an empty one takes in all."""
+    wanted = texts(part(selector, "matchLabels"))
+    expressions = items(selector, "matchExpressions")
+    return wanted.items() <= labels.items() and all(_holds(each, labels) for each in expressions)
 
 
-def speaks_only_tls(container: Container) -> bool:
-    """Tell whether a server of Redis or Valkey is started with a TLS port and without a plaintext one."""
-    if container.service not in ("redis", "valkey"):
-        return False
-    words = (line.lower().split() for line in redis_configuration(container).splitlines())
-    said = {line[0]: line[1] for line in words if len(line) > 1}
-    return said.get("port") == "0" and said.get("tls-port", "0") != "0"
+def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(str(expression.get("key"))), listed(expression.get("values"))
+    match expression.get("operator"):
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+    return False
 
 
-def _holds_secret(volume: Mapping[str, Any]) -> bool:
-    sources = items(part(volume, "projected"), "sources")
-    return any(isinstance(each.get("secret"), Mapping) for each in (volume, *sources))
+def kept(kind: str, inputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the texts that a ConfigMap or a Secret holds, by key; what is no text is left out."""
+    plain, encoded = ("stringData", "data") if kind == "Secret" else ("data", "binaryData")
+    decoded = {key: _decoded(text) for key, text in texts(part(inputs, encoded)).items()}
+    return texts({**decoded, **part(inputs, plain)})
+
+
+def mounted(container: Container, pods: Pods, maps: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, str]]:
+    """Return the files that ConfigMaps put into a container: the ConfigMap's name and the key, by path.
+
+    Args:
+        container: The container.
+        pods: The pods that it is one of.
+        maps: Texts by key, of ConfigMaps by name.
+    """
+    files: dict[str, tuple[str, str]] = {}
+    for mount in container.mounts:
+        for source in pods.volumes.get(mount.volume, ()):
+            held = maps.get(source.name, {}) if source.kind == "configMap" else {}
+            for within, key in (source.keys or {key: key for key in held}).items():
+                path = _place(mount, within)
+                # A mount that is further in hides what is below it.
+                if key in held and path is not None and container.mount_of(path) is mount:
+                    files[path] = source.name, key
+    return files
+
+
+def _place(mount: Mount, within: str) -> str | None:
+    """Return where a file of a volume is in a container; None where it is not."""
+    if mount.below is None or not f"{within}/".startswith(f"{mount.below}/".lstrip("/")):
+        return None
+    return posixpath.normpath(f"{mount.path}/{within[len(mount.below) :]}")
+
+
+def _sources(volume: Mapping[str, Any]) -> Iterator[Source]:
+    for each in (volume, *items(part(volume, "projected"), "sources")):
+        for kind, naming in (("configMap", "name"), ("secret", "secretName")):
+            given = each.get(kind)
+            if not isinstance(given, Mapping):
+                continue
+            named = [(str(item.get("path")), str(item.get("key"))) for item in items(given, "items")]
+            name = given.get(naming) or given.get("name") or ""
+            yield Source(kind, str(name), dict(named) if named else None)
 
 
 def _container(inputs: Mapping[str, Any]) -> Container:
-    given = [str(each) for key in ("command", "args") for each in _list(inputs.get(key))]
-    mounts = [(str(each.get("name")), str(each.get("mountPath"))) for each in items(inputs, "volumeMounts")]
+    given = [str(each) for key in ("command", "args") for each in listed(inputs.get(key))]
     return Container(
         name=str(inputs.get("name", "")),
         image=str(inputs.get("image", "")),
-        words=tuple(_words(given)),
+        commands=tuple(tuple(_apart(command)) for command in shell.started(given) if command),
+        directory=str(inputs.get("workingDir", "")),
         environment=texts({str(each.get("name")): each.get("value") for each in items(inputs, "env")}),
-        mounts=tuple(mounts),
+        mounts=tuple(_mount(each) for each in items(inputs, "volumeMounts")),
+        ports=tuple(_port(each) for each in items(inputs, "ports")),
     )
 
 
-def _words(given: list[str]) -> Iterator[str]:
-    """Take apart what a shell is given, and options that were written with their values in one argument."""
-    if given and PurePosixPath(given[0]).name in _SHELLS and "-c" in given:
-        script = given[given.index("-c") + 1 :][:1]
-        try:
-            yield from (word for each in script for word in shlex.split(each, comments=True))
-        except ValueError:
-            return
-        return
-    for word in given:
+def _mount(inputs: Mapping[str, Any]) -> Mount:
+    below = None if "subPathExpr" in inputs else str(inputs.get("subPath") or "").strip("/")
+    return Mount(str(inputs.get("name")), posixpath.normpath(str(inputs.get("mountPath"))), below)
+
+
+def _port(inputs: Mapping[str, Any]) -> Port:
+    number, on_host = number_of(inputs.get("containerPort")), number_of(inputs.get("hostPort"))
+    return Port(number, str(inputs.get("name", "")), on_host or None, str(inputs.get("hostIP", "")))
+
+
+def _apart(words: Sequence[str]) -> Iterator[str]:
+    """Take apart options that were written with their values in one argument."""
+    for word in words:
         found = _BLANK_AFTER_OPTION.fullmatch(word)
         yield from (found[1], *found[2].split()) if found else (word,)
+
+
+def _decoded(text: str) -> str | None:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
 
 
 def part(inputs: Any, *path: str) -> Mapping[str, Any]:  # noqa: ANN401 - whatever an object holds
@@ -172,7 +262,7 @@ def part(inputs: Any, *path: str) -> Mapping[str, Any]:  # noqa: ANN401 - whatev
 
 def items(inputs: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     """Return the mappings of a list; none where there is none."""
-    return [each for each in _list(inputs.get(key)) if isinstance(each, Mapping)]
+    return [each for each in listed(inputs.get(key)) if isinstance(each, Mapping)]
 
 
 def texts(inputs: Mapping[str, Any]) -> dict[str, str]:
@@ -180,5 +270,23 @@ def texts(inputs: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, value in inputs.items() if isinstance(value, str)}
 
 
-def _list(value: Any) -> list[Any]:  # noqa: ANN401 - whatever an object holds
+def all_texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 - whatever an object holds
+    """Yield every text at any depth, with its path."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from all_texts(each, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for at, each in enumerate(value):
+            yield from all_texts(each, f"{path}[{at}]")
+
+
+def listed(value: Any) -> list[Any]:  # noqa: ANN401 - whatever an object holds
+    """Return a list; an empty one for anything else."""
     return value if isinstance(value, list) else []
+
+
+def number_of(value: Any) -> int | None:  # noqa: ANN401 - whatever an object holds
+    """Return a number, which comes as a float from the engine; None for anything else."""
+    return int(value) if isinstance(value, int | float) else None

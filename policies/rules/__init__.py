@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
@@ -11,6 +11,7 @@ from policies.rules import (
     certificates,
     host_keys,
     kubernetes,
+    kubernetes_exposure,
     listeners,
     plaintext,
     postgres,
@@ -20,7 +21,7 @@ from policies.rules import (
     tunnel_hardening,
     virtual_ips,
 )
-from policies.rules.finding import Command, Finding, HostFiles, Issued, KubernetesObject
+from policies.rules.finding import Command, Finding, HostFiles, Issued, KubernetesObject, Stack
 
 __all__ = [
     "FAMILIES",
@@ -30,6 +31,7 @@ __all__ = [
     "HostFiles",
     "Issued",
     "KubernetesObject",
+    "Stack",
     "StackCheck",
     "check_command",
     "check_files",
@@ -37,7 +39,7 @@ __all__ = [
 
 
 #: Checks objects that need others, and says which one is meant.
-StackCheck = Callable[[Sequence[KubernetesObject]], Iterator[tuple[KubernetesObject, Finding]]]
+StackCheck = Callable[[Stack], Iterator[tuple[KubernetesObject, Finding]]]
 
 
 def _none(*_: object) -> Iterator[Finding]:
@@ -60,7 +62,7 @@ class Family:
         command: Checks a command.
         issued: Checks a key, a request or a certificate, under the family's options.
         thing: Checks an object of Kubernetes.
-        stack: Checks the objects of Kubernetes of a whole stack; a family has either this or the others.
+        stack: Checks the objects of Kubernetes of a whole stack, beside its hosts; a family has this or the others.
         options: JSON schema of its options by name, each with a default.
     """
 
@@ -129,8 +131,8 @@ FAMILIES: Final = (
     Family(
         name="kubernetes-exposure",
         summary="Who may reach a pod of the data tier is said by the stack, and is nobody without TLS from outside.",
-        rules=kubernetes.STACK_RULES,
-        stack=kubernetes.check_stack,
+        rules=kubernetes_exposure.RULES,
+        stack=kubernetes_exposure.check_stack,
     ),
     Family(
         name="host-key-pinned",

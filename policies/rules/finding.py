@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,13 +121,38 @@ class KubernetesObject:
         kind: Its kind, for example `Service`.
         namespace: Its namespace, `default` where none is given.
         inputs: Its content, secrets included: never to be shown.
+        name: Its name, or an empty text where that is not known yet.
+        unknown: Paths of what is not known yet, for example `spec.ingress[0].from`.
         urn: The resource that it is.
     """
 
     kind: str
     namespace: str
     inputs: Mapping[str, Any] = field(repr=False, hash=False)
+    name: str = ""
+    unknown: tuple[str, ...] = ()
     urn: str = ""
+
+    def lacks(self, *paths: str) -> bool:
+        """Tell whether something at or below a path, or what holds it, is not known yet."""
+        return any(
+            each.startswith(path) or path.startswith((f"{each}.", f"{each}["))
+            for each in self.unknown
+            for path in paths
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """What rules about a whole stack look at.
+
+    Attributes:
+        objects: Its objects of Kubernetes.
+        hosts: Files of its hosts, by role.
+    """
+
+    objects: Sequence[KubernetesObject]
+    hosts: Sequence[HostFiles] = ()
 
 
 def unreadable(path: str, problem: Problem) -> Finding:

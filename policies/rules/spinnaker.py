@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from policies.parsers.kubernetes import items, part, texts
 from policies.rules.finding import Finding, KubernetesObject
-from policies.rules.kubernetes import hidden_authorities, password_in_variable, plaintext_urls
+from policies.rules.kubernetes import hidden_authorities, password_in_variable
 
 RULES: Final = {
     "spinnaker-sql": "a service that keeps its data in SQL has no key store for Redis",
@@ -29,8 +29,6 @@ def check(thing: KubernetesObject) -> Iterator[Finding]:
         yield from _shown(f"service-settings.{service}", part(settings, service))
         yield from _does_nothing(service, part(profiles, service))
         yield from _serves_sql(service, part(settings, service), part(profiles, service))
-    for path, text in _all_texts(configuration):
-        yield from plaintext_urls(path, text)
 
 
 def _shown(where: str, settings: Mapping[str, Any]) -> Iterator[Finding]:
@@ -74,14 +72,3 @@ def _value(profile: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - what
     first, _, rest = path.partition(".")
     inner = profile.get(first)
     return _value(inner, rest) if rest and isinstance(inner, Mapping) else None
-
-
-def _all_texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 - whatever an object holds
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _all_texts(each, f"{path}.{key}".lstrip("."))
-    elif isinstance(value, list):
-        for at, each in enumerate(value):
-            yield from _all_texts(each, f"{path}[{at}]")

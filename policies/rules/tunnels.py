@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Final
 
-from policies.parsers import openssh, systemd
+from policies.parsers import authorized_keys, openssh, systemd
 from policies.parsers.addresses import split_port
 from policies.parsers.formats import Format, of_format
 from policies.parsers.openssh import Block, Configuration, Option
@@ -83,6 +83,20 @@ class Client:
 def clients(host: HostFiles) -> list[Client]:
     """Return the clients that keep tunnels."""
     return [*_configured(host), *_commanded(host)]
+
+
+def targets(host: HostFiles) -> dict[int, str]:
+    """Return the ports that tunnels lead to, each with a line that says so: of clients, of sshd or of its keys."""
+    served = openssh.parse_server(of_format(host.texts, Format.SSHD), host.texts)
+    allowed = [option for block in served.blocks for option in block.options if option.keyword.lower() == "permitopen"]
+    ends = [(word, option.path, option.line) for option in allowed for word in option.words]
+    for client in clients(host):
+        forwards = client.configuration.every("LocalForward", client.subjects)
+        ends += [(word, option.path, option.line) for option in forwards for word in option.words[1:]]
+    for path, text in of_format(host.texts, Format.AUTHORIZED_KEYS).items():
+        ends += [(word, path, key.line) for key in authorized_keys.parse(text)[0] for word in key.values("permitopen")]
+    ports = ((split_port(word)[1], f"{path}:{line}") for word, path, line in ends)
+    return {int(port): place for port, place in ports if port.isdigit()}
 
 
 def sample(pattern: str) -> str:

@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project.create(tmp_path_factory.mktemp("policies"), PROGRAM, SEALED)
 
 
-def preview(project: Project, policies: Mapping[str, Any] | None = None, **config: str) -> Outcome:
+def preview(project: Project, policies: Mapping[str, Any] | None = None, **config: object) -> Outcome:
     """Preview under the pack."""
     project.configure({**SEALED, **config})
     return project.pulumi("preview", *under(project, policies), check=False)
@@ -138,6 +138,42 @@ def test_an_existing_state(project: Project, tmp_path: Path) -> None:
     project.up()
     assert project.pulumi("policy", "analyze", *under(project, None)).code == 0
     project.destroy()
+
+
+# A group of pods that clients outside reach, and perhaps a Service that somebody else put beside it.
+PODS = """\
+import pulumi
+import pulumi_kubernetes as kubernetes
+from components import CertificateAuthority, RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
+from components.settings import load
+
+pods = {"namespace": "data", "image": "redis:8.0", "exposure": {"type": "NodePort", "names": ["orders.example.com"]}}
+settings = load(RedisTlsSettings, {"name": "orders", "topology": "sentinel", "kubernetes": pods}, "redis")
+RedisTlsCluster("orders", RedisTlsClusterArgs(settings=settings, authority=CertificateAuthority("authority")))
+if selector := pulumi.Config().get_object("selector"):
+    spec = {"type": "NodePort", "selector": selector, "ports": [{"port": 6379}]}
+    kubernetes.core.v1.Service("by-hand", metadata={"namespace": "data"}, spec=spec)
+"""
+
+
+@pytest.mark.parametrize(
+    ("selector", "is_sealed"),
+    [
+        (None, True),
+        ({"statefulset.kubernetes.io/pod-name": "orders-server-1"}, True),
+        ({"statefulset.kubernetes.io/pod-name": "payments-0"}, False),
+    ],
+)
+def test_pods_that_are_reached_from_outside(project: Project, selector: dict[str, str] | None, is_sealed: bool) -> None:
+    project.program(PODS)
+    try:
+        outcome = preview(project, **({"selector": selector} if selector else {}))
+    finally:
+        project.program(PROGRAM)
+    assert "orders-server-2-outside-service" in outcome.text
+    assert (outcome.code == 0) is is_sealed
+    assert ("[mandatory]" in outcome.text) is not is_sealed
+    assert ("[exposed-service]" in outcome.text) is not is_sealed
 
 
 def test_no_message_holds_a_secret(project: Project) -> None:

@@ -1,40 +1,15 @@
-"""Kubernetes: what objects open and show, and what their servers are started with."""
+"""Kubernetes: what objects show, and what their servers are started with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import deepcopy
-from pathlib import Path
+import base64
+import json
 from typing import Any, Final
 
 import pytest
-import yaml
-from pulumi_policy import PolicyResource, StackValidationArgs, StackValidationPolicy
-from pulumi_policy.proxy import unknown_checking_proxy
 
-from policies.pack import STACK_NOTES, policies
-from tests.policies.support import UNKNOWN, Outcome, options, validate
-
-GOLDEN: Final = Path(__file__).parents[1] / "golden" / "spinnaker"
-SPEC: Final = yaml.safe_load((GOLDEN / "operator" / "spec.yml").read_text())
-SEALED: Final = ("--tls-port", "6379", "--port", "0", "--tls-auth-clients", "yes", "--tls-replication", "yes")
-LABELS: Final = {"app": "redis"}
-
-
-def workload(**container: Any) -> dict[str, Any]:
-    """A StatefulSet with one container that breaks no rule but for what is given."""
-    mount = {"name": "certificates", "mountPath": "/certs"}
-    server = {"name": "redis", "image": "redis:8", "command": ["redis-server"], "args": list(SEALED)}
-    spec = {
-        "containers": [{**server, "volumeMounts": [mount], **container}],
-        "volumes": [{"name": "certificates", "secret": {"secretName": "certificates"}}],
-    }
-    metadata = {"name": "redis", "namespace": "data"}
-    return {"metadata": metadata, "spec": {"template": {"metadata": {"labels": LABELS}, "spec": spec}}}
-
-
-def asked(kind: str, inputs: Mapping[str, Any]) -> Outcome:
-    return validate(f"kubernetes:{kind}", inputs, name="thing")
+from tests.policies.pods import OPEN, SEALED, asked, workload
+from tests.policies.support import UNKNOWN
 
 
 def of_workload(**container: Any) -> set[str]:
@@ -57,7 +32,9 @@ def test_a_sealed_server_breaks_no_rule() -> None:
         ({"args": [*SEALED, "--port", "6379"]}, {"redis-bind", "redis-port", "redis-default-user"}),
         # As guides have it: an option and its value in one argument, a file, capitals.
         ({"args": ["/etc/redis.conf", "--TLS-port 6379", "--port 0", "--TLS-auth-clients yes"]}, set()),
-        ({"args": ["/etc/redis.conf", "--port 6379"]}, {"redis-bind", "redis-port", "redis-default-user"}),
+        # Whom the file lets in is not known here.
+        ({"args": ["/etc/redis.conf", "--port 6379"]}, {"redis-bind", "redis-port"}),
+        ({"args": ["/etc/redis.conf", "--port 0", "--tls-port 6379", "--tls-auth-clients optional"]}, {"redis-bind"}),
         (
             {"command": ["sh", "-c", "exec redis-server --port 6379 --bind 0.0.0.0"], "args": []},
             {"redis-bind", "redis-port"},
@@ -69,8 +46,6 @@ def test_a_sealed_server_breaks_no_rule() -> None:
         ),
         ({"command": [], "args": [], "image": "redis-exporter:1"}, set()),
         ({"command": ["/usr/bin/valkey-server"], "args": ["--port", "6379", "--bind", "127.0.0.1"]}, set()),
-        ({"env": [{"name": "URL", "value": "redis://cache:6379"}]}, {"plaintext-url"}),
-        ({"env": [{"name": "URL", "value": "redis://localhost:6379"}]}, set()),
         (
             {"env": [{"name": "JAVA_OPTS", "value": "-Xmx1g -Djavax.net.ssl.keyStorePassword=a"}]},
             {"password-in-variable"},
@@ -84,6 +59,110 @@ def test_a_sealed_server_breaks_no_rule() -> None:
 )
 def test_what_a_pod_is_started_with(container: dict[str, Any], rules: set[str]) -> None:
     assert of_workload(**container) == rules
+
+
+RUN: Final = "/opt/bitnami/scripts/redis/run.sh"
+TLS: Final = [{"name": "REDIS_TLS_ENABLED", "value": "yes"}]
+
+
+def started(command: list[str], args: list[str] | None = None, image: str = "app:1", **more: Any) -> set[str]:
+    """What is said of a container whose image tells nothing, unless one is given."""
+    return of_workload(command=command, args=args or [], image=image, **more)
+
+
+@pytest.mark.parametrize("flags", [["-c"], ["-ec"], ["-xc"], ["-lc"], ["-euo", "pipefail", "-c"], ["--norc", "-c"]])
+@pytest.mark.parametrize("before", [["sh"], ["/bin/bash"], ["tini", "--", "dash"], ["/usr/bin/env", "bash"]])
+def test_servers_in_scripts(before: list[str], flags: list[str]) -> None:
+    assert started([*before, *flags, "exec redis-server --port 6379"]) == OPEN
+    assert started([*before, *flags], ["exec redis-server --port 6379"]) == OPEN
+    assert started([*before, *flags, f"exec redis-server {' '.join(SEALED)}"]) == set()
+
+
+@pytest.mark.parametrize(
+    ("script", "rules"),
+    [
+        # What follows an operator is no value of an option.
+        ("redis-server --port 6379 && sleep 1", OPEN),
+        ("redis-server --port 0;redis-server --port 6379", OPEN),
+        ("cat /x|redis-server --port 6379|cat", OPEN),
+        ("(redis-server --port 6379)&", OPEN),
+        ("set -e\nredis-server \\\n  --port 6379 2>&1 >/dev/null # --port 0", OPEN),
+        ("if true; then exec redis-server --port 6379; fi", OPEN),
+        ("bash -ec 'exec redis-server --port 6379'", OPEN),
+        ("su redis -c 'redis-server --port 6379'", OPEN),
+        ("redis-server --bind 127.0.0.1 --port 6379 && true", set()),
+        ("redis-server --bind 127.0.0.1 >/dev/null --port 6379", set()),
+        ("redis-server --port 6379 --bind '127.0.0.1' & wait", set()),
+        # Others speak of a server, and start none.
+        ("until redis-cli -h redis-server ping; do sleep 1; done", set()),
+        ("apk add redis-server; echo redis-server", set()),
+        ("app --cache redis-server", set()),
+        ("nc -z redis-server 6379 # redis-server", set()),
+        ("echo 'redis-server --port 6379'", set()),
+    ],
+)
+def test_scripts(script: str, rules: set[str]) -> None:
+    assert started(["sh", "-c", script]) == rules
+
+
+def test_parameters_of_a_script() -> None:
+    assert started(["sh", "-c", 'exec redis-server "$@"', "x"], ["--port", "6379"]) == OPEN
+    assert started(["sh", "-c", 'exec redis-server "$@"', "x"], list(SEALED)) == set()
+    assert started(["sh", "-c", 'exec "$0" --port ${1}', "redis-server"], ["6379"]) == OPEN
+
+
+def test_every_server_of_a_container() -> None:
+    sealed = f"redis-server {' '.join(SEALED)}"
+    inputs = workload(command=["sh", "-c", f"{sealed} & redis-server --port 6380"], args=[])
+    outcome = asked("apps/v1:StatefulSet", inputs)
+    assert outcome.rules == OPEN
+    assert "containers/redis/redis1.conf:1: `port 6380`" in str(outcome.violations)
+    assert started(["sh", "-c", f"{sealed} & {sealed}"]) == set()
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "rules"),
+    [
+        (["redis-sentinel"], ["--bind", "*"], OPEN),
+        (["redis-server"], ["--sentinel"], OPEN),
+        (
+            ["redis-server"],
+            ["--port", "0", "--tls-port", "26379", "--sentinel", "monitor", "a", "b", "1", "2"],
+            {"redis-bus"},
+        ),
+        (["redis-server", "--sentinel"], ["--port", "0", "--tls-port", "26379", "--tls-replication", "yes"], set()),
+    ],
+)
+def test_sentinels(command: list[str], args: list[str], rules: set[str]) -> None:
+    assert started(command, args) == rules
+
+
+@pytest.mark.parametrize(
+    ("image", "command", "rules"),
+    [
+        ("redis/redis-stack-server:7", [], OPEN),
+        ("redis/redis-stack-server:7", ["/entrypoint.sh"], OPEN),
+        ("localhost:5000/valkey/valkey-bundle", [], OPEN),
+        ("bitnami/redis", ["/opt/bitnami/scripts/redis/entrypoint.sh", RUN], OPEN),
+        ("app:1", [RUN], OPEN),
+        ("app:1", ["bash", "-c", "/opt/bitnami/scripts/redis-sentinel/run.sh"], OPEN),
+        ("bitnami/valkey", ["/bin/bash", "-c", "/opt/bitnami/scripts/start-scripts/start-primary.sh"], OPEN),
+        ("app:1", [RUN, *SEALED], set()),
+        ("redis:8", ["redis-cli", "ping"], set()),
+        ("redisinsight:2", [], set()),
+    ],
+)
+def test_images_and_their_scripts(image: str, command: list[str], rules: set[str]) -> None:
+    assert started(command, image=image) == rules
+
+
+def test_what_variables_say_to_bitnamis_scripts() -> None:
+    apart = [*TLS, {"name": "REDIS_TLS_PORT_NUMBER", "value": "6380"}]
+    assert started([RUN], env=TLS) == set()
+    assert started([], image="bitnami/redis:8", env=TLS) == set()
+    assert started([RUN], env=[*TLS, {"name": "REDIS_TLS_AUTH_CLIENTS", "value": "no"}]) > {"redis-default-user"}
+    assert started([RUN], env=apart) > OPEN
+    assert started([], image="redis:8", env=TLS) == OPEN, "it takes none of them"
 
 
 @pytest.mark.parametrize(
@@ -113,45 +192,6 @@ def test_secrets_are_named_by_no_message() -> None:
     assert "hunter2" not in str(asked("apps/v1:StatefulSet", inputs).violations)
 
 
-@pytest.mark.parametrize(
-    ("spec", "exposed"),
-    [
-        ({"type": "NodePort", "ports": [{"port": 6379, "nodePort": 30379}]}, True),
-        ({"type": "LoadBalancer", "ports": [{"port": 443, "targetPort": 5432}]}, True),
-        ({"type": "NodePort", "ports": [{"port": 443, "targetPort": "redis-tls"}]}, True),
-        ({"externalIPs": ["192.0.2.1"], "ports": [{"port": 2379.0}]}, True),
-        ({"type": "ClusterIP", "ports": [{"port": 6379}]}, False),
-        ({"ports": [{"port": 6379}]}, False),
-        ({"type": "NodePort", "ports": [{"port": 443, "name": "https"}]}, False),
-        ({"type": UNKNOWN, "ports": [{"port": 6379}]}, False),
-    ],
-)
-def test_services(spec: dict[str, Any], exposed: bool) -> None:
-    assert whole(("core/v1:Service", {"spec": spec})).rules == ({"exposed-service"} if exposed else set())
-
-
-@pytest.mark.parametrize(
-    ("args", "namespace", "selector", "exposed"),
-    [
-        (SEALED, "data", LABELS, False),
-        ((*SEALED, "--port", "6379"), "data", LABELS, True),
-        (("--tls-port", "6379"), "data", LABELS, True),
-        (("--port", "0"), "data", LABELS, True),
-        (("/etc/redis.conf",), "data", LABELS, False),
-        (SEALED, "other", LABELS, True),
-        (SEALED, "data", {"app": "other"}, True),
-        (SEALED, "data", {}, True),
-    ],
-)
-def test_services_in_front_of_tls(
-    args: tuple[str, ...], namespace: str, selector: dict[str, str], exposed: bool
-) -> None:
-    spec = {"type": "NodePort", "selector": selector, "ports": [{"port": 6379}]}
-    service = ("core/v1:Service", {"metadata": {"namespace": namespace}, "spec": spec})
-    outcome = whole(service, ("apps/v1:StatefulSet", workload(args=list(args))), rule())
-    assert outcome.rules == ({"exposed-service"} if exposed else set())
-
-
 @pytest.mark.parametrize("key", ["data", "stringData"])
 def test_configuration_in_a_secret(key: str) -> None:
     texts = {"redis.conf": UNKNOWN, "passwords.conf": "requirepass hunter2"}
@@ -167,115 +207,74 @@ def test_configuration_in_a_config_map() -> None:
     assert outcome.rules == {"redis-bind", "redis-port", "plaintext-url"}
 
 
-def spinnaker(*path: str, value: Any) -> set[str]:
-    spec = deepcopy(SPEC)
-    here = spec["spinnakerConfig"]
-    for step in path[:-1]:
-        here = here.setdefault(step, {})
-    here[path[-1]] = value
-    return asked("spinnaker.io/v1alpha2:SpinnakerServicePatch", {"spec": spec}).rules
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
-def test_what_the_component_writes_breaks_no_rule() -> None:
-    assert asked("spinnaker.io/v1alpha2:SpinnakerService", {"spec": SPEC}).rules == set()
+def test_configuration_in_binary_data() -> None:
+    outcome = asked("core/v1:ConfigMap", {"binaryData": {"redis.conf": encoded("port 6379\n"), "logo": "//79"}})
+    assert outcome.rules == OPEN
+
+
+URL: Final = "redis://cache:6379"
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "rule"),
+    ("kind", "inputs"),
     [
-        ("profiles gate redis baseUrl", "rediss://a:6379", "spinnaker-dead-key"),
-        ("profiles gate redis.baseUrl", "rediss://a:6379", "spinnaker-dead-key"),
-        ("profiles orca sql enabled", True, "spinnaker-sql"),
-        ("profiles orca sql.enabled", True, "spinnaker-sql"),
-        ("service-settings clouddriver env JAVA_OPTS", "-Djavax.net.ssl.keyStore=/a", "spinnaker-sql"),
-        ("service-settings gate env JAVA_OPTS", "-Djavax.net.ssl.trustStorePassword=a", "password-in-variable"),
-        ("service-settings redis overrideBaseUrl", "redis://redis.example.com:6379", "plaintext-url"),
-        ("profiles dinghy redis baseUrl", "redis://redis.example.com:6379", "plaintext-url"),
+        ("apps/v1:StatefulSet", workload(env=[{"name": "URL", "value": URL}])),
+        ("apps/v1:StatefulSet", workload(image="app", command=["app"], args=[f"--redis={URL}"])),
+        ("apps/v1:StatefulSet", workload(image="app", command=["sh", "-c", f"exec app {URL}"], args=[])),
+        ("batch/v1:CronJob", {"spec": {"jobTemplate": {"spec": workload(image="app", command=["app", URL])["spec"]}}}),
+        ("core/v1:ConfigMap", {"data": {"application.yml": f"redis: {URL}\n"}}),
+        ("core/v1:ConfigMap", {"binaryData": {"application.yml": encoded(URL)}}),
+        ("core/v1:Secret", {"stringData": {"url": URL}}),
+        ("core/v1:Secret", {"data": {"url": encoded(URL)}}),
+        ("argoproj.io/v1alpha1:Application", {"spec": {"sources": [{"helm": {"values": f"url: {URL}"}}]}}),
+        ("keda.sh/v1alpha1:ScaledObjectPatch", {"spec": {"triggers": [{"metadata": {"address": URL}}]}}),
     ],
 )
-def test_one_changed_key_does(path: str, value: Any, rule: str) -> None:
-    assert spinnaker(*path.split(" "), value=value) == {rule}
+def test_addresses_in_plaintext(kind: str, inputs: dict[str, Any]) -> None:
+    assert asked(kind, inputs).rules >= {"plaintext-url"}
+    text = json.dumps(inputs).replace(URL, "rediss://cache:6379").replace(encoded(URL), encoded("rediss://cache"))
+    assert "plaintext-url" not in asked(kind, json.loads(text)).rules
 
 
-def test_a_secret_over_the_authorities_of_a_service() -> None:
-    volume = {"id": "internal-trust-store", "mountPath": "/etc/ssl/certs/java", "type": "secret"}
-    assert spinnaker("service-settings", "gate", "kubernetes", "volumes", value=[volume]) == {"hidden-authorities"}
-    assert (
-        spinnaker("service-settings", "gate", "kubernetes", "volumes", value=[{**volume, "type": "emptyDir"}]) == set()
+@pytest.mark.parametrize(
+    ("url", "is_plain"),
+    [
+        ("redis://localhost.example.com", True),
+        ("redis://localhost@example.com", True),
+        ("redis://127.0.0.10:6379", True),
+        ("REDIS://cache", True),
+        ("valkey://cache", True),
+        ("redis-sentinel://cache:26379/0#primary", True),
+        ("redis+sentinel://cache", True),
+        ("redis://localhost:6379", False),
+        ("redis://:$(PASSWORD)@127.0.0.1:6379/0", False),
+        ("redis://[::1]:6379", False),
+        ("redis://localhost", False),
+        ("rediss://cache", False),
+    ],
+)
+def test_which_addresses_leave_the_pod(url: str, is_plain: bool) -> None:
+    assert asked("example.com/v1:Application", {"spec": {"url": url}}).rules == (
+        {"plaintext-url"} if is_plain else set()
     )
 
 
-# --- a whole stack -----------------------------------------------------------------------------------------------
+def test_descriptions_of_what_others_write_are_no_addresses() -> None:
+    assert asked("apiextensions.k8s.io/v1:CustomResourceDefinition", {"spec": {"description": URL}}).rules == set()
 
 
-def whole(*resources: tuple[str, Mapping[str, Any]], config: Mapping[str, Any] | None = None) -> Outcome:
-    """Ask the policies that look at the whole stack."""
-    outcome = Outcome()
-    for policy in policies():
-        if not isinstance(policy, StackValidationPolicy):
-            continue
-        given = [
-            PolicyResource(
-                f"kubernetes:{kind}",
-                unknown_checking_proxy(dict(props)),
-                f"urn:pulumi:test::scratch::kubernetes:{kind}::{at}",
-                f"{at}",
-                options(),
-                None,
-                None,
-                [],
-                {},
-            )
-            for at, (kind, props) in enumerate(resources)
-        ]
-
-        def report(message: str, urn: str | None = None, *, of: str = policy.name) -> None:
-            assert urn is not None
-            if of == STACK_NOTES:
-                outcome.notes.append(message)
-            else:
-                outcome.violations.append((of, message))
-
-        policy.validate(StackValidationArgs(given, (config or {}).get(policy.name)), report)
-    return outcome
-
-
-def rule(namespace: str = "data", **spec: Any) -> tuple[str, dict[str, Any]]:
-    selected = {"podSelector": {"matchLabels": LABELS}, "policyTypes": ["Ingress"], **spec}
-    return "networking.k8s.io/v1:NetworkPolicy", {"metadata": {"namespace": namespace}, "spec": selected}
-
-
-SERVER: Final = ("apps/v1:StatefulSet", workload())
-
-
-@pytest.mark.parametrize(
-    ("others", "covered"),
-    [
-        ([], False),
-        ([rule()], True),
-        ([rule(podSelector={})], True),
-        ([rule(podSelector={"matchExpressions": [{"key": "app", "operator": "Exists"}]})], True),
-        ([rule(namespace="default")], False),
-        ([rule(podSelector={"matchLabels": {"app": "other"}})], False),
-        ([rule(policyTypes=["Egress"])], False),
-    ],
-)
-def test_pods_of_the_data_tier_have_a_network_policy(others: list[Any], covered: bool) -> None:
-    outcome = whole(SERVER, *others)
-    assert outcome.rules == (set() if covered else {"network-policy"})
-
-
-def test_other_pods_need_none() -> None:
-    assert whole(("apps/v1:Deployment", workload(image="app:1", command=["app"]))).rules == set()
-
-
-def test_an_exception_is_told() -> None:
-    excepted = {
-        "rule": "network-policy",
-        "resource": "0",
-        "reason": "a cluster of its own, with nobody else in it",
-        "expires": "2999-01-01",
-    }
-    outcome = whole(SERVER, config={"kubernetes-exposure": {"exceptions": [excepted]}})
-    assert outcome.violations == []
-    assert len(outcome.notes) == 1
+@pytest.mark.parametrize("path", ["spec.type", "spec.ports[0].port", "metadata.name"])
+def test_what_is_not_known_at_any_depth_is_told(path: str) -> None:
+    inputs: dict[str, Any] = {"metadata": {"name": "a"}, "spec": {"type": "ClusterIP", "ports": [{"port": 1}]}}
+    place: Any = inputs
+    *way, last = path.replace("[0]", ".0").split(".")
+    for step in way:
+        place = place[int(step) if step.isdigit() else step]
+    place[last] = UNKNOWN
+    assert asked("core/v1:Service", inputs).notes == [f"thing: not yet checkable: {path}: checked as soon as known."]
+    inputs = {"metadata": {"annotations": {"digest": UNKNOWN}}}
+    assert asked("core/v1:Service", inputs).notes == []

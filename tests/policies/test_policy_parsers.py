@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import string
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from policies.parsers import authorized_keys, haproxy, known_hosts, openssh, redis, systemd
+from policies.parsers import authorized_keys, haproxy, known_hosts, openssh, redis, shell, systemd
 from policies.parsers.addresses import is_loopback, split_port
 from policies.parsers.formats import Format, format_of
 from policies.rules import FAMILIES, HostFiles, check_files
@@ -464,3 +465,31 @@ key=$(ssh -V | cat)
 """
     assert script_commands(script) == ((5, ("-F", "$1", "-N", "$2")), (7, ("-V",)))
     assert script_commands("ssh -N x\n") == ()
+
+
+# --- shell ---
+
+ARGUMENTS = st.text(st.sampled_from(string.printable), min_size=1)
+
+
+@given(st.lists(st.lists(ARGUMENTS, min_size=1), min_size=1), st.sampled_from(["\n", ";", " && ", "|", " || ", " & "]))
+def test_scripts_are_taken_apart_as_a_shell_does(script: list[list[str]], operator: str) -> None:
+    text = operator.join(map(shlex.join, script))
+    assert shell.commands(text) == [tuple(each) for each in script]
+
+
+@pytest.mark.parametrize(
+    ("script", "commands"),
+    [
+        ("a 'b;c' \"d|e\" f\\&g", [("a", "b;c", "d|e", "f&g")]),
+        ("a >b 2>&1 <c d", [("a", "d")]),
+        ("a$(b; c)d `e | f`", [("a$(b; c)d", "`e | f`")]),
+        ("a#b # c\nd", [("a#b",), ("d",)]),
+        ("a \\\n b", [("a", "b")]),
+        ("a 'b", [("a", "'b")]),
+        ('"a\\"b"', [('a"b',)]),
+        ("\n;;\n", []),
+    ],
+)
+def test_scripts(script: str, commands: list[tuple[str, ...]]) -> None:
+    assert shell.commands(script) == commands
