@@ -26,6 +26,8 @@ class Format(StrEnum):
     POSTGRESQL = "postgresql.conf"
     ETCD = "etcd environment"
     PGBACKREST = "pgbackrest.conf"
+    HALYARD_SETTINGS = "Halyard's service settings"
+    HALYARD_PROFILE = "Halyard's profile"
 
 
 # Format, path and, where a path says too little, text. The first hit wins. A path may be bare: a key of a ConfigMap.
@@ -51,6 +53,8 @@ _TABLE: Final = tuple(
         (Format.ETCD, r"^/etc/default/etcd$", None),
         (Format.ETCD, r"(^|/)etcd[^/]*\.env$", None),
         (Format.PGBACKREST, r"(^|/)pgbackrest(/conf\.d/[^/]+)?\.conf$", None),
+        (Format.HALYARD_SETTINGS, r"/service-settings/[^/]+\.ya?ml$", None),
+        (Format.HALYARD_PROFILE, r"/profiles/[^/]+-local\.ya?ml$", None),
         (Format.KNOWN_HOSTS, r"known_hosts[^/]*$", None),
         (Format.AUTHORIZED_KEYS, r"authorized_keys[^/]*$", None),
         (Format.AUTHORIZED_KEYS, r"^/etc/ssh/.*\.keys$", None),

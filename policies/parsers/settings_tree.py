@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
@@ -65,14 +66,27 @@ def parse(files: Mapping[str, str]) -> tuple[Entry, list[tuple[str, Problem]]]:
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            problems.append((path, Problem(mark.line + 1 if mark else 1, "it is no YAML")))
+            problems.append((path, _no_yaml(error)))
             continue
         if isinstance(node, yaml.MappingNode):
             whole = _over(whole, _entry(node, path))
         elif node is not None:
             problems.append((path, Problem(1, "it is no mapping")))
     return whole, problems
+
+
+def documents(path: str, text: str) -> tuple[list[tuple[Any, Entry]], list[Problem]]:
+    """Read every document of a file: its values with their types, and the same with lines."""
+    construct = yaml.constructor.SafeConstructor().construct_document
+    try:
+        return [(construct(node), _entry(node, path)) for node in yaml.compose_all(text, Loader=yaml.SafeLoader)], []
+    except yaml.YAMLError as error:
+        return [], [_no_yaml(error)]
+
+
+def _no_yaml(error: yaml.YAMLError) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    return Problem(mark.line + 1 if mark else 1, "it is no YAML")
 
 
 def _entry(node: yaml.Node, path: str) -> Entry:

@@ -126,6 +126,8 @@ FAMILIES: Final = (
         name="kubernetes-objects",
         summary="Objects of Kubernetes show no secret, hide no authorities, and say what is read.",
         rules={**kubernetes.RULES, **spinnaker.RULES},
+        files=spinnaker.check_files,
+        command=spinnaker.check_command,
         thing=_each(kubernetes.check, spinnaker.check),
     ),
     Family(

@@ -26,6 +26,8 @@ RULES: Final = {
 _WIDEST_MODE: Final = 0o640
 # Parts of configurations that are secret because they hold passwords, and may hold nothing else that rules are about.
 _PASSWORD_PARTS: Final = re.compile(r"^/etc/haproxy/environment\.cfg$|/passwords\.conf$|passwords\.ya?ml$")
+# Their own rules read them in the standard input that holds them too.
+_READ_WHERE_SENT: Final = frozenset({Format.HALYARD_PROFILE, Format.HALYARD_SETTINGS})
 _PASSWORDS: Final = frozenset(
     {"masterauth", "masteruser", "primaryauth", "primaryuser", "requirepass", "sentinel", "tls-client-key-file-pass",
      "tls-key-file-pass", "user"}
@@ -55,7 +57,7 @@ def check_files(host: HostFiles) -> Iterator[Finding]:
                 fix="give it mode 0600, or 0640 for a service's group",
             )
         kind = format_of(path)
-        if kind is not None and not _PASSWORD_PARTS.search(path):
+        if kind is not None and kind not in _READ_WHERE_SENT and not _PASSWORD_PARTS.search(path):
             yield Finding(
                 rule="hidden-configuration",
                 path=path,
