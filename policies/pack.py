@@ -129,7 +129,7 @@ def _stack_notes(notes: Notes) -> Policy:
 
     return StackValidationPolicy(
         name=STACK_NOTES,
-        description="Which exceptions are in force for what the stack as a whole was checked for.",
+        description="What was not known of the stack as a whole, and which exceptions are in force for it.",
         enforcement_level=EnforcementLevel.ADVISORY,
         validate=validate,
     )

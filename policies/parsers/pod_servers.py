@@ -46,8 +46,12 @@ _OTHERS: Final = frozenset(
 _KEYWORDS: Final = frozenset(
     {"!", "{", "}", "do", "done", "elif", "else", "exec", "fi", "if", "then", "until", "while"}
 )
-# Flags without a value, of env, tini, dumb-init and setsid: behind any other one there is its value.
-_FLAGS: Final = frozenset({"--", "-c", "-g", "-i", "-s", "-v", "-w"})
+_ASSIGNMENT: Final = re.compile(r"\w+=.*", re.DOTALL)
+# What stands behind an option of these may be what they start; behind one of others it is its value.
+_WRAPPERS: Final = frozenset(
+    {"catatonit", "chroot", "chrt", "dumb-init", "env", "gosu", "ionice", "nice", "nohup", "numactl", "setpriv",
+     "setsid", "stdbuf", "su-exec", "sudo", "taskset", "timeout", "tini"}
+)  # fmt: skip
 _YES: Final = frozenset({"1", "true", "yes"})
 
 
@@ -119,10 +123,11 @@ def _of_image(image: str) -> str | None:
 def _start(command: Sequence[str], image: str | None) -> tuple[int, str] | None:
     """Return where a command names the server that it starts, and what that serves."""
     names = [PurePosixPath(word).name for word in command]
-    for at, name in enumerate(names):
+    has_values = _program(command) not in _WRAPPERS
+    for at, (name, before) in enumerate(zip(names, ("", *command), strict=False)):
         if name in _OTHERS:
             return None
-        is_value = at > 0 and command[at - 1].startswith("-") and command[at - 1] not in _FLAGS
+        is_value = has_values and before.startswith("-") and before != "--" and "=" not in before
         if name in _PROGRAMS and not command[at].startswith("-") and not is_value:
             return at, _PROGRAMS[name]
     # An entry point hands over to a script behind it.
@@ -139,9 +144,15 @@ def _called(program: str) -> str:
     return found[1] if found else PurePosixPath(program).name
 
 
+def _program(command: Sequence[str]) -> str | None:
+    """Return the name of what a command starts first; None where it is keywords and assignments alone."""
+    words = (word for word in command if word not in _KEYWORDS and not _ASSIGNMENT.fullmatch(word))
+    return next((PurePosixPath(word).name for word in words), None)
+
+
 def _is_other(command: Sequence[str]) -> bool:
-    words = [PurePosixPath(word).name for word in command if word not in _KEYWORDS]
-    return not words or words[0] in _OTHERS
+    program = _program(command)
+    return program is None or program in _OTHERS
 
 
 def _server(container: Container, service: str, program: str, given: Sequence[str]) -> Server:

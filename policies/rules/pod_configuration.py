@@ -140,6 +140,6 @@ def _not_found(each: PodServer) -> Finding:
         line=1,
         value=each.server.file,
         problem=problem,
-        fix="mount it from a ConfigMap of this stack, or add '--port 0 --tls-port 6379 --tls-auth-clients yes'",
+        fix="mount it from a ConfigMap of this stack, or add '--port 0 --tls-port PORT --tls-auth-clients yes'",
         note=not each.is_known,
     )

@@ -93,6 +93,10 @@ def test_servers_in_scripts(before: list[str], flags: list[str]) -> None:
         ("redis-server --bind 127.0.0.1 --port 6379 && true", set()),
         ("redis-server --bind 127.0.0.1 >/dev/null --port 6379", set()),
         ("redis-server --port 6379 --bind '127.0.0.1' & wait", set()),
+        ("A=1 numactl --interleave=all redis-server --port 6379", OPEN),
+        ("exec setpriv --clear-groups redis-server --port 6379", OPEN),
+        ("timeout 9 nice -n 5 redis-server --port 6379", OPEN),
+        ("my-own --wrapper -- redis-server --port 6379", OPEN),
         # Others speak of a server, and start none.
         ("until redis-cli -h redis-server ping; do sleep 1; done", set()),
         ("apk add redis-server; echo redis-server", set()),
