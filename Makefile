@@ -114,7 +114,7 @@ test: lint cluster ## Lint and every test but campaigns and benchmarks, on real 
 	$(VENV)/bin/pytest tests --numprocesses=2 --dist=loadscope --durations=20 --durations-min=20
 
 .PHONY: bench
-bench: lab ## Measure against Ansible, pyinfra, the bare engine and plaintext; writes build/benchmarks.json.
+bench: lab ## Measure against Ansible, pyinfra, the bare engine, plaintext and a lab without Kubernetes; writes build/benchmarks.json.
 	$(VENV)/bin/pytest tests/benchmarks --run-benchmarks
 
 .PHONY: campaign
