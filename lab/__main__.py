@@ -22,7 +22,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from components.settings import InvalidConfigurationError, load
-from lab import cache_service, daemon, host_image, limits, network, removal, stack, workspace
+from lab import cache_service, daemon, host_image, images, limits, network, removal, stack, workspace
 from lab.cluster import health, node_image
 from lab.console import LabError, answer, console
 from lab.settings import HOST_LABEL, LAB_LABEL, LabSettings
@@ -98,12 +98,12 @@ def down(lab: str | None) -> None:
 
 def erase() -> None:
     """Removes what all labs share: the images, the cache, and the daemon if the lab started it."""
-    images = (answer("docker", "image", "ls", "--quiet", "--filter=reference=sealed-data-tier/*") or "").split()
-    if images:
-        answer("docker", "image", "rm", "--force", *sorted(set(images)), timeout=120)
+    made = images.made()
+    if made:
+        answer("docker", "image", "rm", "--force", *made, timeout=120)
     daemon.stop()
     shutil.rmtree(workspace.directory())
-    console.print(f"Removed: {len(images)} images and the cache")
+    console.print(f"Removed: {len(made)} images and the cache")
 
 
 def main() -> int:

@@ -5,10 +5,13 @@ import io
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from lab import workspace
 from lab.console import LabError, answer, console, step
+
+PREFIXES: Final = ("sealed-data-tier/", "sealed-data-tier.lab/")
+"""What the names of all images begin with that are made here: of hosts and nodes, and of pods."""
 
 
 def pack(source: Path, into: IO[bytes]) -> None:
@@ -49,6 +52,12 @@ def named(repository: str, *content: bytes) -> str:
 def present(image: str) -> bool:
     """Whether Docker has an image."""
     return answer("docker", "image", "inspect", "--format", "{{.Id}}", image) is not None
+
+
+def made() -> list[str]:
+    """The ids of all images that were made here."""
+    filters = [f"--filter=reference={prefix}*" for prefix in PREFIXES]
+    return sorted(set((answer("docker", "image", "ls", "--quiet", *filters) or "").split()))
 
 
 def ensure(what: str, image: str, build: Callable[[], None]) -> None:

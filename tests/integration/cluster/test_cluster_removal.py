@@ -1,12 +1,14 @@
-"""A lab with a cluster leaves nothing behind."""
+"""A lab with a cluster leaves nothing behind, and every image that a lab made is found."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from lab import images
 from tests.integration.cluster.stack import PREFIX, Cluster, machine, why
 
 pytestmark = pytest.mark.engine
@@ -26,6 +28,17 @@ def test_nothing_is_left_when_it_is_destroyed(cluster: Cluster) -> None:
     )
     cluster.project.up()
     assert why()[0] == 0
+
+
+@pytest.mark.parametrize("prefix", ["sealed-data-tier", "sealed-data-tier.lab"])
+def test_images_are_known_by_their_names(prefix: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.tar").write_bytes(images.context(tmp_path))
+    name = f"{prefix}/none-of-them:1"
+    _docker("image", "import", f"--message={prefix}", str(tmp_path / "empty.tar"), name)
+    try:
+        assert _docker("image", "ls", "--quiet", name).strip() in images.made()
+    finally:
+        _docker("image", "rm", name)
 
 
 def _docker(*arguments: str) -> str:
