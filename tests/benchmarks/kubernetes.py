@@ -1,4 +1,4 @@
-"""A lab with a real Kubernetes beside the same lab without: how long it takes, and how much memory it holds."""
+"""A lab with a real Kubernetes beside the same lab without: how long it takes, and how much memory it and `up` hold."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ FIRST: Final = "first up"
 SAME: Final = "no change"
 MEMORY: Final = "memory (PSS)"
 GONE: Final = "destroy"
+FIRST_MEMORY: Final = "first up, its own memory (RSS)"
+SAME_MEMORY: Final = "no change, its own memory (RSS)"
+TIMES: Final = (FIRST, SAME, GONE)
+MEMORIES: Final = (MEMORY, FIRST_MEMORY, SAME_MEMORY)
 
 WITH: Final = "with Kubernetes"
 WITHOUT: Final = "without Kubernetes"
@@ -107,10 +111,10 @@ class Kubernetes:
         for number in range(runs):
             for way in (WITH, WITHOUT) if number % 2 else (WITHOUT, WITH):
                 self._project.configure(self._scenario.configured(way))
-                self._time(FIRST, way, "up", *self._scenario.options)
+                self._run(FIRST, FIRST_MEMORY, way, "up", *self._scenario.options)
                 self._note(MEMORY, way, self._memory(), "MiB")
-                self._time(SAME, way, "up", *self._scenario.options)
-                self._time(GONE, way, "destroy")
+                self._run(SAME, SAME_MEMORY, way, "up", *self._scenario.options)
+                self._run(GONE, None, way, "destroy")
 
     def sample(self, what: str, way: str) -> Sample:
         """What the runs of one way gave."""
@@ -120,10 +124,13 @@ class Kubernetes:
         """Take down what a run that failed has left."""
         self._project.destroy()
 
-    def _time(self, what: str, way: str, *command: str) -> None:
+    def _run(self, what: str, memory: str | None, way: str, *command: str) -> None:
         pulumi = [str(ROOT / "toolchain" / "pulumi"), "--non-interactive", *command, "--yes", "--skip-preview"]
-        done = run(pulumi, directory=self._project.directory, environment=self._project.environment)
+        directory, environment = self._project.directory, self._project.environment
+        done = run(pulumi, directory=directory, environment=environment, memory=memory is not None)
         self._note(what, way, done.seconds, "s")
+        if memory:
+            self._note(memory, way, done.peak_mib, "MiB")
 
     def _note(self, what: str, way: str, value: float, unit: str) -> None:
         self._say(f"{self._scenario.name}, {way}, {what}: {value:.1f} {unit}")

@@ -6,7 +6,7 @@ import pytest
 
 from lab import __main__ as lab_commands
 from tests.benchmarks.conftest import Bench
-from tests.benchmarks.kubernetes import FIRST, GONE, LAB_ALONE, MEMORY, SAME, STACK, WITH, WITHOUT, Kubernetes, Scenario
+from tests.benchmarks.kubernetes import LAB_ALONE, MEMORIES, STACK, TIMES, WITH, WITHOUT, Kubernetes, Scenario
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
@@ -17,7 +17,7 @@ def test_kubernetes(bench: Bench, scenario: Scenario, request: pytest.FixtureReq
     both = Kubernetes(bench.empty("kubernetes"), scenario, bench.say)
     request.addfinalizer(both.destroy)
     both.measure(bench.runs)
-    for what in (FIRST, SAME, GONE, MEMORY):
-        unit = "MiB" if what == MEMORY else "s"
+    for what in (*TIMES, *MEMORIES):
+        unit = "MiB" if what in MEMORIES else "s"
         ours, theirs = both.sample(what, WITH), both.sample(what, WITHOUT)
         bench.report.compare(f"{scenario.name}, {WITH}: {what}", ours, WITHOUT, theirs, unit=unit)
