@@ -17,6 +17,7 @@ from components.certificates import AuthoritySettings, CertificateAuthority, Cer
 from components.errors import ConfigurationError
 from components.firewall import Firewall, FirewallArgs, FirewallSettings, Flow
 from components.host import Host, HostArgs, HostSettings
+from components.kubernetes_cluster import KubernetesCluster
 from components.postgres_ha_pair import PostgresHaPair, PostgresHaPairArgs, PostgresHaSettings
 from components.redis_tls_cluster import RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
 from components.settings import InvalidConfigurationError, Problems, load
@@ -35,6 +36,10 @@ _SECTIONS: Final = (
     "spinnaker",
     "firewall",
 )
+
+# Pulumi's own section, and what is read of it.
+_KUBERNETES: Final = "kubernetes"
+_OF_CLUSTER: Final = ("kubernetes:context", "kubernetes:kubeconfig")
 
 Group = TypeVar("Group", RedisTlsSettings, PostgresHaSettings, SpinnakerRedisSettings)
 
@@ -75,6 +80,25 @@ def _groups(config: pulumi.Config, section: str, model: type[Group], members: st
             settings.append(group)
             names.append(group.name)
     return settings
+
+
+def _refuse_two_clusters(lab: LabSettings | None) -> None:
+    """Refuse what nobody reads of Pulumi's own section for Kubernetes, and all of it where the lab has a cluster."""
+    keys = sorted(key for key in pulumi.runtime.get_config_env() if key.startswith(f"{_KUBERNETES}:"))
+    if lab is not None and lab.cluster is not None:
+        fix = "the stack's cluster is the lab's: remove this, or lab.cluster"
+    else:
+        fix = f"nobody reads this key: use one of {', '.join(_OF_CLUSTER)}"
+        keys = [key for key in keys if key not in _OF_CLUSTER]
+    if keys:
+        raise InvalidConfigurationError([f"{key}: {fix}" for key in keys])
+
+
+def _cluster(lab: pulumi.Output[str] | None) -> KubernetesCluster:
+    """Return the one cluster of the stack: the lab's, the configured one, or else the one that kubectl would take."""
+    given = pulumi.Config(_KUBERNETES)
+    kubeconfig = given.get_secret("kubeconfig") if lab is None else lab
+    return KubernetesCluster(kubeconfig=kubeconfig, context=given.get("context"))
 
 
 def _group_of(
@@ -156,6 +180,8 @@ def main() -> None:
         if (data := config.get_object("lab")) is not None:
             lab_settings = load(LabSettings, data, "lab")
     with problems:
+        _refuse_two_clusters(lab_settings)
+    with problems:
         if (data := config.get_object("cacheService")) is not None:
             cache_settings = load(CacheServiceSettings, data, "cacheService")
     redis_groups = _groups(config, "redis", RedisTlsSettings, "nodes or kubernetes", problems)
@@ -192,9 +218,10 @@ def main() -> None:
     spinnakers: list[SpinnakerRedisMtlsArgs] = []
     if redis_groups or postgres_pairs or spinnaker_settings:
         authority = CertificateAuthority("authority", CertificateAuthorityArgs(settings=authority_settings))
+        cluster = _cluster(kubeconfig)
         groups = [
             RedisTlsClusterArgs(
-                settings=settings, hosts=hosts, authority=authority, where=f"redis[{at}]", kubeconfig=kubeconfig
+                settings=settings, hosts=hosts, authority=authority, where=f"redis[{at}]", cluster=cluster
             )
             for at, settings in enumerate(redis_groups)
         ]
@@ -207,6 +234,7 @@ def main() -> None:
                 settings=settings,
                 hosts=hosts,
                 authority=authority,
+                cluster=cluster,
                 group=_group_of(settings, groups, f"spinnaker[{at}].redis.group"),
                 where=f"spinnaker[{at}]",
             )

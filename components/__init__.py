@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from components.haproxy_load_balancer import *  # noqa: F403
     from components.host import *  # noqa: F403
     from components.keepalived_vip import *  # noqa: F403
+    from components.kubernetes_cluster import *  # noqa: F403
     from components.postgres_ha_pair import *  # noqa: F403
     from components.redis_tls_cluster import *  # noqa: F403
     from components.spinnaker_redis_mtls import *  # noqa: F403
@@ -29,6 +30,7 @@ _COMPONENTS: Final = (
     "cache_service",
     "redis_tls_cluster",
     "keepalived_vip",
+    "kubernetes_cluster",
     "postgres_ha_pair",
     "spinnaker_redis_mtls",
 )

@@ -13,6 +13,7 @@ from components.firewall import Flow
 from components.firewall.settings import ANY
 from components.haproxy_load_balancer import Backend
 from components.host import Host, debian_host
+from components.kubernetes_cluster import KubernetesCluster
 from components.names import is_address
 from components.redis_tls_cluster import balancing
 from components.redis_tls_cluster.kubernetes.names import SERVER, Names
@@ -29,8 +30,7 @@ class RedisTlsClusterArgs:
         authority: Who signs the certificates of nodes and clients.
         where: Property path of the settings, for errors; default none.
         after: What has to be there before any node changes: firewalls that let new members reach the others.
-        kubeconfig: How the cluster of a group on Kubernetes is reached (secret): the content of a kubeconfig; default
-            what kubectl would take.
+        cluster: The cluster of a group on Kubernetes; default the one that kubectl would take.
     """
 
     settings: RedisTlsSettings
@@ -38,7 +38,7 @@ class RedisTlsClusterArgs:
     authority: Authority
     where: str = ""
     after: Sequence[pulumi.Resource] = ()
-    kubeconfig: pulumi.Input[str] | None = None
+    cluster: KubernetesCluster | None = None
 
     def __post_init__(self) -> None:
         """Refuse hosts that are not there, or that this cannot run on.

@@ -11,6 +11,7 @@ import pulumi
 from components.certificates import Authority
 from components.errors import ConfigurationError
 from components.host import Host
+from components.kubernetes_cluster import KubernetesCluster
 from components.redis_tls_cluster import RedisTlsClusterArgs, RedisTlsSettings
 from components.redis_tls_cluster.settings import DEFAULT, Topology
 from components.spinnaker_redis_mtls.settings import JavaService, SpinnakerRedisSettings
@@ -28,6 +29,7 @@ class SpinnakerRedisMtlsArgs:
         settings: Who takes part, and for whom the configuration is.
         authority: Who signs the services' certificate; Redis trusts it, and is known by it.
         redis_password: Password of Redis' user `default` (secret); default `settings.redis.password`.
+        cluster: The cluster in which the services run; default the one that kubectl would take.
         group: Redis, where it is of this stack: it is held against what Spinnaker needs.
         hosts: Hosts by their name in the stack; for `halyard`.
         where: Property path of the settings, for errors; default none.
@@ -37,6 +39,7 @@ class SpinnakerRedisMtlsArgs:
     settings: SpinnakerRedisSettings
     authority: Authority
     redis_password: pulumi.Input[str] | None = None
+    cluster: KubernetesCluster | None = None
     group: RedisTlsClusterArgs | None = None
     hosts: Mapping[str, Host] = field(default_factory=dict)
     where: str = ""

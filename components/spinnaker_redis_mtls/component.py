@@ -14,6 +14,7 @@ from components.certificates import Certificate, CertificateArgs, Usage
 from components.certificates.key_stores import key_store, trust_store
 from components.host import Directory, File, Host, Role, RoleSpec
 from components.inputs import secret
+from components.kubernetes_cluster import KubernetesCluster
 from components.passwords import Passwords, PasswordSettings
 from components.spinnaker_redis_mtls import rendering
 from components.spinnaker_redis_mtls.arguments import SpinnakerRedisMtlsArgs
@@ -74,6 +75,7 @@ class SpinnakerRedisMtls(pulumi.ComponentResource):
         for path in rendering.dead_keys(settings):
             pulumi.log.warn(f"{args.path(path)}: no Java service reads it; they read redis.connection", self)
         here = pulumi.ResourceOptions(parent=self)
+        cluster = args.cluster or KubernetesCluster(f"{name}-kubernetes", opts=here)
         self._redis_password = "" if args.password is None else secret(args.password)
         certificate = self._certificate(name, args, here)
         self.client_certificate, self.client_key = certificate.certificate, certificate.private_key
@@ -87,12 +89,13 @@ class SpinnakerRedisMtls(pulumi.ComponentResource):
             metadata={"name": self.secret_name, "namespace": settings.namespace},
             immutable=True,
             data=self._stores.apply(lambda stores: {path: _encoded(each) for path, each in stores.files.items()}),
-            opts=here,
+            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider),
         )
         # First the Secret, then whoever mounts it; on the way back the other way round.
         after = pulumi.ResourceOptions(parent=self, depends_on=[mounted, *args.after])
         if settings.operator is not None:
-            self._for_operator(name, settings.operator, after)
+            there = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(provider=cluster.provider))
+            self._for_operator(name, settings.operator, there)
         if settings.halyard is not None:
             self._for_halyard(name, args.hosts[settings.halyard.host], settings.halyard, after)
         # With these somebody else can try what the services do, and `make verify` does.

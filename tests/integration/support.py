@@ -115,11 +115,11 @@ class Project:
         return Project(ROOT, dev_stack.environment())
 
     def configure(self, config: Mapping[str, Any]) -> None:
-        """Set the stack's configuration, keeping the salt of its encryption."""
+        """Set the stack's configuration by key, other namespaces' with those, keeping the salt of its encryption."""
         path = self.directory / "Pulumi.test.yaml"
         known = yaml.safe_load(path.read_text()) if path.exists() else {}
         salt = {key: value for key, value in (known or {}).items() if key != "config"}
-        values = {f"{self.name}:{key}": value for key, value in config.items()}
+        values = {key if ":" in key else f"{self.name}:{key}": value for key, value in config.items()}
         path.write_text(yaml.safe_dump({**salt, "config": values}))
 
     def program(self, text: str) -> None:

@@ -12,6 +12,8 @@ from components.redis_tls_cluster.settings import RedisTlsSettings
 SERVER: Final = "server"
 SENTINEL: Final = "sentinel"
 SETTLE: Final = "settle"
+#: Where a pod has its volume.
+DATA: Final = "data"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Names:
     def pod(self, part: str, number: int) -> str:
         """Name of one pod."""
         return f"{self.pods_of(part)}-{number}"
+
+    def claim(self, part: str, number: int) -> str:
+        """Name of the claim of one pod's volume, as its StatefulSet calls it."""
+        return f"{DATA}-{self.pod(part, number)}"
 
     def _service(self, name: str) -> str:
         return f"{name}.{self.place.namespace}.svc.{self.place.cluster_domain}"

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from components.redis_tls_cluster import rendering
-from components.redis_tls_cluster.kubernetes.names import SENTINEL, SERVER, SETTLE, Names
+from components.redis_tls_cluster.kubernetes.names import DATA, SENTINEL, SERVER, SETTLE, Names
 from components.redis_tls_cluster.kubernetes.settings import (
     AntiAffinity,
     ClientSettings,
@@ -24,6 +24,11 @@ STARTED_WITH: Final = "sealed-data-tier/started-with"
 #: What the whole group is brought to.
 BROUGHT_TO: Final = "sealed-data-tier/brought-to"
 
+#: Kind of the claims of volumes.
+CLAIM: Final = "PersistentVolumeClaim"
+
+# Some volumes are made only once a pod is there for them; and who has made one before does not matter.
+_OF_VOLUMES: Final = {"pulumi.com/skipAwait": "true", "pulumi.com/patchForce": "true"}
 _DELIVERED: Final = "/run/delivered"
 _READABLE: Final = 0o440  # by the service's group, which kubelet gives it to
 _EXECUTABLE: Final = 0o555
@@ -149,15 +154,21 @@ class Objects:
 
     # What runs ------------------------------------------------------------------------------------------------------
 
+    def volumes(self) -> Iterator[Object]:
+        """Claims of the pods' volumes. They are made before the pods: what a StatefulSet makes itself never grows."""
+        for part, count in zip(self.parts, (self.settings.servers, self.settings.sentinels), strict=False):
+            for number in range(count):
+                claim = self._object(CLAIM, self.names.claim(part, number), part, spec=self._claim(part))
+                claim["metadata"]["annotations"] = dict(_OF_VOLUMES)
+                yield claim
+
     def servers(self, started_with: Any) -> Object:  # noqa: ANN401 - text, or what becomes one
         """StatefulSet of the servers.
 
         Args:
             started_with: Tells one start from another: what a server takes at its start only.
         """
-        containers = [self._server(), self._follower()]
-        storage = self._place.storage.size
-        return self._stateful(SERVER, self.settings.servers, containers, storage, started_with)
+        return self._stateful(SERVER, self.settings.servers, [self._server(), self._follower()], started_with)
 
     def sentinels(self, started_with: Any) -> Object:  # noqa: ANN401 - text, or what becomes one
         """StatefulSet of the Sentinels.
@@ -172,8 +183,7 @@ class Objects:
             self._place.sentinel_resources,
             readinessProbe=_probe([self._pod, "watches"], every=5),
         )
-        storage = self._place.storage.sentinel_size
-        return self._stateful(SENTINEL, self.settings.sentinels, [container], storage, started_with)
+        return self._stateful(SENTINEL, self.settings.sentinels, [container], started_with)
 
     def settle(self, brought_to: Any) -> Object:  # noqa: ANN401 - text, or what becomes one
         """Job that ends well once every server has what was written last, and the group is well.
@@ -274,7 +284,7 @@ class Objects:
             {"name": name, "mountPath": path, **({"readOnly": True} if name in read_only else {})}
             for name, path in mounts.items()
         ]
-        return [*made, {"name": "data", "mountPath": settings.data}] if data else made
+        return [*made, {"name": DATA, "mountPath": settings.data}] if data else made
 
     def _volumes(self, part: str) -> list[Object]:
         name = self.names.pods_of(part)
@@ -312,31 +322,34 @@ class Objects:
             spec["imagePullSecrets"] = [{"name": name} for name in self._place.pull_secrets]
         return {"metadata": {"labels": self.labels(part), "annotations": dict(annotations)}, "spec": spec}
 
-    def _stateful(self, part: str, count: int, containers: list[Object], size: str, started_with: Any) -> Object:  # noqa: ANN401
+    def _stateful(self, part: str, count: int, containers: list[Object], started_with: Any) -> Object:  # noqa: ANN401
         template = self._pods(part, containers, {STARTED_WITH: started_with})
         template["spec"] |= {
             "terminationGracePeriodSeconds": _STOP_S,
             "affinity": self._apart(part),
             "volumes": self._volumes(part),
         }
-        kept = "Delete" if self.settings.remove_data else "Retain"
+        claim = {"metadata": {"name": DATA, "labels": self.labels(part)}, "spec": self._claim(part)}
         spec = {
             "serviceName": self.names.headless(part),
             "replicas": count,
             # Each waits for what it needs by itself; in their order they could wait for each other for ever.
             "podManagementPolicy": "Parallel",
             "selector": {"matchLabels": self.labels(part)},
-            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": kept, "whenScaled": kept},
+            # Not even where the data is to go with the group: this object may be replaced, and no data goes then.
+            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
             "template": template,
-            "volumeClaimTemplates": [self._claim(part, size)],
+            "volumeClaimTemplates": [claim],
         }
         return self._object("StatefulSet", self.names.pods_of(part), part, "apps/v1", spec=spec)
 
-    def _claim(self, part: str, size: str) -> Object:
+    def _claim(self, part: str) -> Object:
+        storage = self._place.storage
+        size = storage.sentinel_size if part == SENTINEL else storage.size
         spec: Object = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
-        if self._place.storage.storage_class is not None:
-            spec["storageClassName"] = self._place.storage.storage_class
-        return {"metadata": {"name": "data", "labels": self.labels(part)}, "spec": spec}
+        if storage.storage_class is not None:
+            spec["storageClassName"] = storage.storage_class
+        return spec
 
     def _apart(self, part: str) -> Object:
         term = {"labelSelector": {"matchLabels": self.labels(part)}, "topologyKey": self._place.topology_key}

@@ -11,10 +11,11 @@ import pulumi_kubernetes as kubernetes
 
 from components.certificates import Certificate, CertificateArgs
 from components.inputs import combined
+from components.kubernetes_cluster import KubernetesCluster
 from components.redis_tls_cluster import rendering
 from components.redis_tls_cluster.arguments import RedisTlsClusterArgs
-from components.redis_tls_cluster.kubernetes.names import SENTINEL, Names
-from components.redis_tls_cluster.kubernetes.objects import Object, Objects
+from components.redis_tls_cluster.kubernetes.names import DATA, SENTINEL, Names
+from components.redis_tls_cluster.kubernetes.objects import CLAIM, Object, Objects
 from components.redis_tls_cluster.member import Shared, line
 from components.redis_tls_cluster.settings import MANAGER, REPLICATION
 from components.redis_tls_cluster.settings import SENTINEL as SENTINEL_ACCOUNT
@@ -24,6 +25,7 @@ _KINDS: Final[Mapping[str, tuple[type[pulumi.CustomResource], str]]] = {
     "ConfigMap": (kubernetes.core.v1.ConfigMap, "config"),
     "Job": (kubernetes.batch.v1.Job, "job"),
     "NetworkPolicy": (kubernetes.networking.v1.NetworkPolicy, "policy"),
+    CLAIM: (kubernetes.core.v1.PersistentVolumeClaim, "volume"),
     "PodDisruptionBudget": (kubernetes.policy.v1.PodDisruptionBudget, "budget"),
     "Secret": (kubernetes.core.v1.Secret, "secret"),
     "Service": (kubernetes.core.v1.Service, "service"),
@@ -44,15 +46,7 @@ class Pods:
         self._settings = args.settings
         self._objects = Objects(args.settings)
         self.names: Names = self._objects.names
-        self._provider = kubernetes.Provider(
-            f"{name}-kubernetes",
-            kubeconfig=args.kubeconfig,
-            context=self.names.place.context,
-            # Pods are delivered what is changed; nothing is to be away meanwhile.
-            enable_config_map_mutable=True,
-            enable_secret_mutable=True,
-            opts=opts,
-        )
+        self._cluster = args.cluster or KubernetesCluster(f"{name}-kubernetes", opts=opts)
         self._make()
 
     def _make(self) -> None:
@@ -66,22 +60,39 @@ class Pods:
         sets = [objects.servers(startup)]
         if SENTINEL in parts:
             sets.append(objects.sentinels(_digest(_texts(told, self.names.pods_of(SENTINEL)), kept[SENTINEL])))
-        pods = self._resources(sets, after=[*around, *secrets])
+        # A set cannot change what it asks of volumes, and would be replaced: all pods away at once.
+        pods = self._resources(
+            sets, after=[*around, *secrets, *self._volumes()], ignore_changes=["spec.volumeClaimTemplates"]
+        )
         self._resources(objects.services(), after=pods)
         everything = [str(self._settings.kubernetes), *(text for each in told for text in each["data"].values())]
         whole = {f"{part}/{key}": content for part in parts for key, content in kept[part].items()}
         self._resources([objects.settle(_digest(everything, whole))], after=pods)
 
+    def _volumes(self) -> list[pulumi.CustomResource]:
+        """The pods' volumes: they grow where they are, and only what is said of the whole group takes them away."""
+        return self._resources(
+            self._objects.volumes(),
+            provider=self._cluster.keeper,
+            retain_on_delete=not self._settings.remove_data,
+            # Another class would be another volume, without the data.
+            ignore_changes=["spec.storageClassName"],
+        )
+
     def _resources(
-        self, objects: Iterable[Object], after: Iterable[pulumi.Resource] = ()
+        self,
+        objects: Iterable[Object],
+        after: Iterable[pulumi.Resource] = (),
+        **options: Any,  # noqa: ANN401
     ) -> list[pulumi.CustomResource]:
-        extra = pulumi.ResourceOptions(provider=self._provider, depends_on=[*self._args.after, *after])
-        opts = pulumi.ResourceOptions.merge(self._opts, extra)
+        given = {"provider": self._cluster.provider, "depends_on": [*self._args.after, *after], **options}
+        opts = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(**given))
         return [self._resource(each, opts) for each in objects]
 
     def _resource(self, given: Object, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
         kind, ending = _KINDS[given["kind"]]
-        own = given["metadata"]["name"].removeprefix(self._settings.name)
+        own = given["metadata"]["name"].removeprefix(f"{DATA}-" if given["kind"] == CLAIM else "")
+        own = own.removeprefix(self._settings.name)
         inputs = {_PROPERTIES[key]: value for key, value in given.items() if key in _PROPERTIES}
         return kind(f"{self._name}{own}-{ending}", opts=opts, **inputs)
 

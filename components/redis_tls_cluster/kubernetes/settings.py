@@ -149,7 +149,6 @@ class KubernetesSettings(Settings):
             (`required`).
         topology_key: What they do not share, default `kubernetes.io/hostname`.
         cluster_domain: Domain of the cluster's names, default `cluster.local`.
-        context: Context of the kubeconfig; default the current one.
     """
 
     namespace: DnsLabel
@@ -167,7 +166,6 @@ class KubernetesSettings(Settings):
     anti_affinity: AntiAffinity = AntiAffinity.PREFERRED
     topology_key: str = "kubernetes.io/hostname"
     cluster_domain: HostName = "cluster.local"
-    context: str | None = None
 
     @property
     def reference(self) -> str:

@@ -12,6 +12,7 @@ import yaml
 
 from components.certificates import CertificateAuthority
 from components.errors import ConfigurationError
+from components.kubernetes_cluster import KubernetesCluster
 from components.redis_tls_cluster import RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
 from components.redis_tls_cluster.kubernetes.names import SENTINEL, SERVER
 from components.redis_tls_cluster.kubernetes.objects import Objects, secret_keys
@@ -50,7 +51,7 @@ def objects(settings: RedisTlsSettings) -> list[dict[str, Any]]:
     secrets = [made.secret(part, dict.fromkeys(secret_keys(part), "[secret]")) for part in made.parts]
     around = [*made.headless(), *made.services(), *made.policies(), *made.budgets()]
     sets = [made.servers("startup"), *([made.sentinels("everything")] if SENTINEL in made.parts else [])]
-    return [*told, *secrets, *around, *sets, made.settle("everything")]
+    return [*told, *secrets, *around, *made.volumes(), *sets, made.settle("everything")]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -223,6 +224,7 @@ def test_types_and_names_stay() -> None:
     own = {name: each.kind.removeprefix("kubernetes:") for name, each in found.items() if name.startswith("it")}
     assert {name: kind for name, kind in own.items() if not kind.startswith(("tls:", "sealed-data-tier:"))} == {
         "it-kubernetes": "pulumi:providers:kubernetes",
+        "it-kubernetes-keeper": "pulumi:providers:kubernetes",
         "it-scripts-config": "core/v1:ConfigMap",
         "it-server-config": "core/v1:ConfigMap",
         "it-server-secret": "core/v1:Secret",
@@ -231,6 +233,7 @@ def test_types_and_names_stay() -> None:
         "it-server-0-outside-service": "core/v1:Service",
         "it-server-policy": "networking.k8s.io/v1:NetworkPolicy",
         "it-settle-policy": "networking.k8s.io/v1:NetworkPolicy",
+        "it-server-0-volume": "core/v1:PersistentVolumeClaim",
         "it-server-pods": "apps/v1:StatefulSet",
         "it-settle-job": "batch/v1:Job",
     }
@@ -244,3 +247,42 @@ def test_secrets_are_in_secrets_only() -> None:
     assert PRIVATE_KEY not in text
     assert set(revealed(found["it-server-secret"].inputs["stringData"])) == set(secret_keys(SERVER))
     assert set(revealed(found["it-sentinel-secret"].inputs["stringData"])) == set(secret_keys(SENTINEL))
+
+
+def test_volumes_grow_where_they_are() -> None:
+    found = registered("sentinel")
+    sets = [each for each in found.values() if each.kind == "kubernetes:apps/v1:StatefulSet"]
+    assert [each.ignored for each in sets] == [("spec.volumeClaimTemplates",)] * 2
+    volume = found["it-server-0-volume"]
+    assert volume.inputs["metadata"]["name"] == "data-orders-server-0"
+    assert volume.inputs["spec"]["resources"] == {"requests": {"storage": "1Gi"}}
+    assert volume.ignored == ("spec.storageClassName",)
+    assert len([each for each in found.values() if each.kind == "kubernetes:core/v1:PersistentVolumeClaim"]) == 6
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_no_stateful_set_takes_data_with_it(removed: bool) -> None:
+    found = registered("sentinel", removeData=removed)
+    for part in ("server", "sentinel"):
+        spec = found[f"it-{part}-pods"].inputs["spec"]
+        assert spec["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+        assert found[f"it-{part}-0-volume"].retained is not removed
+
+
+def test_everything_is_put_into_the_cluster_that_is_given() -> None:
+    def program() -> None:
+        cluster = KubernetesCluster("one", kubeconfig="kubeconfig", context="lab")
+        args = RedisTlsClusterArgs(settings=golden("sentinel"), authority=CertificateAuthority("root"), cluster=cluster)
+        RedisTlsCluster("it", args)
+
+    found = register(program)
+    providers = {name: each.inputs for name, each in found.items() if each.kind == "pulumi:providers:kubernetes"}
+    assert {name: (each["kubeconfig"], each["context"]) for name, each in providers.items()} == {
+        "one": ("kubeconfig", "lab"),
+        "one-keeper": ("kubeconfig", "lab"),
+    }
+    objects = [each for each in found.values() if each.kind.startswith("kubernetes:")]
+    assert {(each.provider, each.kind.endswith("PersistentVolumeClaim")) for each in objects} == {
+        ("one", False),
+        ("one-keeper", True),
+    }

@@ -26,12 +26,18 @@ class Registered:
         name: Its name.
         parent: Name of its parent; `STACK` at the top.
         inputs: Its inputs; secrets are in Pulumi's envelope.
+        provider: Name of its provider; empty is the default one.
+        ignored: Inputs whose changes are ignored.
+        retained: Whether what it stands for is left when it is removed.
     """
 
     kind: str
     name: str
     parent: str
     inputs: Mapping[str, Any]
+    provider: str = ""
+    ignored: tuple[str, ...] = ()
+    retained: bool = False
 
 
 class _Mocks(Mocks):
@@ -61,7 +67,11 @@ class _Monitor(MockMonitor):
         parent = request.parent.rpartition("::")[2]
         if request.type != "pulumi:pulumi:Stack":
             assert request.name not in self.registered, f"{request.name} is registered twice"
-            self.registered[request.name] = Registered(request.type, request.name, parent, inputs)
+            provider = request.provider.rpartition("::")[0].rpartition("::")[2]
+            ignored, retained = tuple(request.ignoreChanges), request.retainOnDelete
+            self.registered[request.name] = Registered(
+                request.type, request.name, parent, inputs, provider, ignored, retained
+            )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 

@@ -10,14 +10,13 @@ from typing import Any, Final
 from lab.cluster import node_image
 from tests.authority import Authority
 from tests.integration.cluster.stack import Cluster
+from tests.integration.cluster.volumes import OWNER, Volumes
 from tests.integration.support import Outcome, Project, wait_for
 
-USER: Final = 999
 FRIENDS: Final = {"app": "shop"}
-_VOLUMES: Final = "/srv/volumes"
 _RESTRICTED: Final = {
     "runAsNonRoot": True,
-    "runAsUser": USER,
+    "runAsUser": OWNER,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 _CONFINED: Final = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -34,6 +33,7 @@ class PodGroup:
 
     Attributes:
         settings: What the stack is told; a test may change it before `up`.
+        volumes: The pods' volumes.
     """
 
     def __init__(self, directory: Path, cluster: Cluster, namespace: str, settings: dict[str, Any]) -> None:
@@ -42,7 +42,7 @@ class PodGroup:
         self._kubeconfig = cluster.project.outputs()["kubeconfig"]
         program = (Path(__file__).parent / "program.py").read_text()
         self.project = Project.create(directory, program, self._config())
-        self._volumes: list[tuple[str, str]] = []
+        self.volumes = Volumes(cluster, namespace)
 
     def _config(self) -> dict[str, Any]:
         return {"redis": self.settings, "kubeconfig": self._kubeconfig}
@@ -58,36 +58,6 @@ class PodGroup:
 
     def outputs(self) -> dict[str, Any]:
         return dict(self.project.outputs()["redis"][self.name])
-
-    # Volumes, which nobody makes on demand here -----------------------------------------------------------------------
-
-    def volume(self, pod: str, node: str) -> None:
-        """Make the volume of a pod, on a node of the lab."""
-        name, path = f"{self.namespace}-{pod}", f"{_VOLUMES}/{self.namespace}-{pod}"
-        self.cluster.host(node).run(f"mkdir -p {path} && chown {USER}:{USER} {path}")
-        there = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
-        spec = {
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteOnce"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": path},
-            "claimRef": {"namespace": self.namespace, "name": f"data-{pod}"},
-            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [there]}]}},
-        }
-        self.cluster.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec})
-        self._volumes.append((pod, node))
-
-    def lose(self, pod: str) -> None:
-        """Remove everything that is on a pod's volume."""
-        node = dict(self._volumes)[pod]
-        self.cluster.host(node).run(f"find {_VOLUMES}/{self.namespace}-{pod} -mindepth 1 -delete")
-
-    def clear(self) -> None:
-        """Remove the volumes, once nothing is on them."""
-        self.kubectl("delete", "persistentvolumeclaims", "--all")
-        for pod, node in self._volumes:
-            self.cluster.kubectl("delete", "persistentvolume", f"{self.namespace}-{pod}")
-            self.cluster.host(node).run(f"rm -rf {_VOLUMES}/{self.namespace}-{pod}")
 
     # Pods -------------------------------------------------------------------------------------------------------------
 

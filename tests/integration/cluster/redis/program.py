@@ -2,7 +2,7 @@
 
 import pulumi
 
-from components import CertificateAuthority, RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
+from components import CertificateAuthority, KubernetesCluster, RedisTlsCluster, RedisTlsClusterArgs, RedisTlsSettings
 from components.settings import load
 
 config = pulumi.Config()
@@ -10,7 +10,9 @@ settings = load(RedisTlsSettings, config.require_object("redis"), "redis")
 group = RedisTlsCluster(
     settings.name,
     RedisTlsClusterArgs(
-        settings=settings, authority=CertificateAuthority("root"), kubeconfig=config.require_secret("kubeconfig")
+        settings=settings,
+        authority=CertificateAuthority("root"),
+        cluster=KubernetesCluster(kubeconfig=config.require_secret("kubeconfig")),
     ),
 )
 pulumi.export("redis", {settings.name: group.outputs})

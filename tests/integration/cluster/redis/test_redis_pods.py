@@ -16,6 +16,15 @@ pytestmark = pytest.mark.engine
 
 NODE_PORT = 30637
 POD = "sessions-server-0"
+CLAIM = f"data-{POD}"
+# Of volumes that may grow, as far as the API server knows.
+GROWING = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "growing"},
+    "provisioner": "kubernetes.io/no-provisioner",
+    "allowVolumeExpansion": True,
+}
 # A client that stays connected, and one that comes anew each time.
 CONNECTED = 'LIMIT=3600; while :; do echo "INCR beat"; sleep 0.1; done | ask -h sessions'
 COMING = "while :; do ask -h sessions PING 2>&1; sleep 0.2; done"
@@ -31,17 +40,20 @@ def group(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFac
             "image": node_image.pod_image("valkey"),
             "clients": [{"pods": FRIENDS}, {"network": cluster.host("outsider").address}],
             "exposure": {"type": "NodePort", "names": ["sessions.example.com"], "nodePorts": [NODE_PORT]},
+            "storage": {"size": "1Gi", "storageClass": "growing"},
         },
     }
     group = PodGroup(tmp_path_factory.mktemp("sessions"), cluster, namespace, settings)
-    group.volume(POD, "worker1")
+    cluster.apply(GROWING)
+    group.volumes.make(POD, "worker1", "growing")
     group.up()
     group.give("friend")
     group.client("friend", "friend")
     yield group
     group.project.destroy()
     group.kubectl("delete", "pods", "--all")
-    group.clear()
+    group.volumes.clear()
+    cluster.kubectl("delete", "storageclass", "growing")
 
 
 def test_a_second_run_changes_nothing(group: PodGroup) -> None:
@@ -141,7 +153,7 @@ def test_data_outlives_the_pod_and_the_stack(group: PodGroup) -> None:
     assert not group.get(
         "statefulsets,services,networkpolicies,secrets", "--selector=app.kubernetes.io/instance=sessions"
     )["items"]
-    assert group.get("persistentvolumeclaim", f"data-{POD}")["status"]["phase"] == "Bound"
+    assert group.get("persistentvolumeclaim", CLAIM)["status"]["phase"] == "Bound"
     group.up()
     group.give("friend")
     group.kubectl("delete", "pod", "friend")
@@ -161,3 +173,40 @@ def test_what_a_server_refuses_is_told(group: PodGroup) -> None:
     assert group.ask("friend", "GET", "kept") == "yes"
     del group.settings["tls"]
     group.up()
+
+
+def test_volumes_grow_where_they_are(group: PodGroup, cluster: Cluster) -> None:
+    storage = group.settings["kubernetes"]["storage"]
+    lives = group.lives("server")
+
+    def claimed() -> tuple[str, str]:
+        spec = group.get("persistentvolumeclaim", CLAIM)["spec"]
+        return spec["resources"]["requests"]["storage"], spec["storageClassName"]
+
+    storage["size"] = "2Gi"
+    group.up()
+    assert claimed() == ("2Gi", "growing")
+    storage["size"] = "1Gi"
+    assert "field can not be less than" in group.up(check=False).text
+    cluster.apply({**GROWING, "allowVolumeExpansion": False})
+    storage["size"] = "3Gi"
+    assert "the storageclass that provisions the pvc must support resize" in group.up(check=False).text
+    # Of volumes that are made from now on.
+    storage |= {"size": "2Gi", "storageClass": "other"}
+    group.up()
+    assert claimed() == ("2Gi", "growing")
+    assert group.lives("server") == lives
+    assert group.ask("friend", "GET", "kept") == "yes"
+
+
+def test_a_stateful_set_takes_no_data_with_it_and_a_removed_group_does(group: PodGroup) -> None:
+    group.settings["removeData"] = True
+    group.up()
+    group.project.pulumi(
+        "destroy", "--yes", "--skip-preview", "--target", "**sessions-server-pods", "--target-dependents"
+    )
+    assert not group.lives("server")
+    group.up()
+    wait_for(lambda: group.ask("friend", "GET", "kept") == "yes")
+    group.project.destroy()
+    wait_for(lambda: not group.get("persistentvolumeclaims")["items"])

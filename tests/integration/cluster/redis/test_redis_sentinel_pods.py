@@ -46,15 +46,15 @@ def group(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFac
     }
     group = PodGroup(tmp_path_factory.mktemp("orders"), cluster, namespace, settings)
     for number, node in enumerate(NODES):
-        group.volume(f"orders-server-{number}", node)
-        group.volume(f"orders-sentinel-{number}", NODES[-1 - number])
+        group.volumes.make(f"orders-server-{number}", node)
+        group.volumes.make(f"orders-sentinel-{number}", NODES[-1 - number])
     group.up()
     group.give("friend")
     group.client("friend", "friend")
     yield group
     group.project.destroy()
     group.kubectl("delete", "pods", "--all")
-    group.clear()
+    group.volumes.clear()
 
 
 def primary(group: PodGroup) -> str:
@@ -132,7 +132,7 @@ def test_a_primary_hands_over_before_it_goes(group: PodGroup) -> None:
 def test_a_server_without_its_data_does_not_lead(group: PodGroup) -> None:
     lost = primary(group)
     # It comes back at once, while the Sentinels still name it.
-    group.lose(lost)
+    group.volumes.lose(lost)
     group.kubectl("delete", "pod", lost, "--grace-period=0", "--force")
     wait_for(lambda: primary(group) != lost, LIMIT_S)
     wait_for(lambda: well(group), LIMIT_S)
@@ -148,7 +148,7 @@ def test_all_pods_at_once(group: PodGroup) -> None:
 
 def test_what_needs_a_restart_is_rolled_and_the_group_grows_and_shrinks(group: PodGroup) -> None:
     lives = group.lives("server")
-    group.volume("orders-server-3", "control")
+    group.volumes.make("orders-server-3", "control")
     group.settings["kubernetes"]["servers"] = 4
     group.settings["ioThreads"] = 2
     group.up()
