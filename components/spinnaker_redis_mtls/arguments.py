@@ -57,7 +57,17 @@ class SpinnakerRedisMtlsArgs:
             raise ConfigurationError(self.path("halyard.host"), halyard.host, f"use a host of the stack: {known}")
         if self.group is not None:
             _serve_spinnaker(self.group.settings, gate=JavaService.GATE in self.settings.services)
+            self._leads(self.group.settings)
             self._is_called(self.group)
+
+    def _leads(self, group: RedisTlsSettings) -> None:
+        """Refuse a group whose primary moves, where nothing follows it."""
+        if group.topology is Topology.SENTINEL and not self.settings.redis.balanced:
+            fix = (
+                f"the primary of group {group.name!r} moves, and Spinnaker's services do not ask Sentinel: use "
+                "standalone, or the address of a load balancer that follows the primary, and balanced: true"
+            )
+            raise ConfigurationError(self.path("redis.host"), self.settings.redis.host, fix)
 
     def _is_called(self, group: RedisTlsClusterArgs) -> None:
         """Refuse an address that is in no server's certificate, as far as addresses are known already."""
@@ -66,7 +76,7 @@ class SpinnakerRedisMtlsArgs:
             more = "kubernetes.exposure.names" if group.settings.kubernetes else "nodes[].names"
             fix = f"no certificate of group {group.settings.name!r} is for it: add it to {more}, or use {known[0]}"
             raise ConfigurationError(self.path("redis.host"), redis.host, fix)
-        if redis.port != group.settings.tls_port:
+        if redis.port != group.settings.tls_port and not redis.balanced:
             fix = f"group {group.settings.name!r} speaks TLS on {group.settings.tls_port}: use that"
             raise ConfigurationError(self.path("redis.port"), redis.port, fix)
 

@@ -154,12 +154,15 @@ class EndpointSettings(Settings):
         host: DNS name or address, as in the server's certificate.
         port: TLS port, default 6379; it is always written out.
         group: Name of the group of the stack's `redis` that it is; default none: it is elsewhere.
+        balanced: Whether at `host` and `port` a load balancer leads to the group's primary and follows it, default
+            false. A group under Sentinel needs one.
         password: Password of its user `default` (secret); default: the group's, or none.
     """
 
     host: HostName
     port: Port = 6379
     group: str | None = None
+    balanced: bool = False
     password: SecretStr | None = None
 
     @property
@@ -266,6 +269,8 @@ class SpinnakerRedisSettings(Settings):
     def _redis(self) -> Iterator[Problem]:
         if self.redis.group is not None and self.redis.password is not None:
             yield ("redis", "password"), f"group {self.redis.group!r} has one for its user 'default': remove it here"
+        if self.redis.group is None and self.redis.balanced:
+            yield ("redis", "balanced"), "nobody reads it without a group of the stack: remove it"
 
     def _services(self) -> Iterator[Problem]:
         for at, service in enumerate(self.services):

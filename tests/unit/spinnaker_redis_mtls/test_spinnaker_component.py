@@ -144,6 +144,24 @@ def test_redis_on_kubernetes_is_dialled_by_its_service() -> None:
         registered(DIALLED, group=partial(of_group, **PODS))
 
 
+HOSTS: Final = {"nodes": [{"host": f"redis{number}", "names": ["redis1.example.com"]} for number in (1, 2, 3)]}
+EXPOSED: Final = {"exposure": {"type": "LoadBalancer", "names": ["redis1.example.com"]}}
+
+
+@pytest.mark.parametrize("place", [HOSTS, {"kubernetes": {**PODS["kubernetes"], **EXPOSED}}], ids=["hosts", "pods"])
+def test_a_primary_that_moves_is_followed_or_refused(place: dict[str, Any]) -> None:
+    group = partial(of_group, **place, topology="sentinel")
+    with pytest.raises(
+        ConfigurationError, match=r"redis\.host: 'redis1\.example\.com' .* do not ask Sentinel: use stand"
+    ):
+        registered(DIALLED, group=group)
+    balanced = {"redis": {**DIALLED["redis"], "balanced": True, "port": 6380}}
+    assert "ci-service" in registered(balanced, group=group)
+    other = {"redis": {**balanced["redis"], "host": "balancer.example.com"}}
+    with pytest.raises(ConfigurationError, match=r"redis\.host: 'balancer\.example\.com' .* no certificate of group"):
+        registered(other, group=group)
+
+
 @pytest.mark.parametrize("events", ["Egx", "EA", "AKE"])
 def test_redis_that_publishes_events_will_do(events: str) -> None:
     assert "ci-service" in registered(DIALLED, group=partial(of_group, **NAMED, keyspaceEvents=events))

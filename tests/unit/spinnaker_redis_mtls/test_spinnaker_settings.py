@@ -64,6 +64,10 @@ LEAST: Final[dict[str, Any]] = {"redis": {"host": "redis.example.com"}, "operato
             {"redis": {"host": "a", "group": "ci", "password": "hidden"}},
             "spinnaker.redis.password: group 'ci' has one for its user 'default': remove it here",
         ),
+        (
+            {"redis": {"host": "a", "balanced": True}},
+            "spinnaker.redis.balanced: nobody reads it without a group of the stack: remove it",
+        ),
         ({"alsoTrusted": ["-----BEGIN"]}, "spinnaker.alsoTrusted[0]: holds no certificate in PEM"),
         ({"name": "Spinnaker"}, "spinnaker.name: 'Spinnaker' cannot name an object of Kubernetes"),
         (
