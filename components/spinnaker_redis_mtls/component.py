@@ -74,6 +74,10 @@ class SpinnakerRedisMtls(pulumi.ComponentResource):
         super().__init__("sealed-data-tier:spinnaker_redis_mtls:SpinnakerRedisMtls", name, inputs, opts)
         for path in rendering.dead_keys(settings):
             pulumi.log.warn(f"{args.path(path)}: no Java service reads it; they read redis.connection", self)
+        for path, service in rendering.perhaps_in_sql(settings):
+            told = f"{service} may keep its data in SQL, and its database would be shown Redis' certificate"
+            fix = f"list it in `separate` if it does, and say profiles.{service}.sql.enabled: false if not"
+            pulumi.log.warn(f"{args.path(path)}: {told}: {fix}", self)
         here = pulumi.ResourceOptions(parent=self)
         cluster = args.cluster or KubernetesCluster(f"{name}-kubernetes", opts=here)
         self._redis_password = "" if args.password is None else secret(args.password)

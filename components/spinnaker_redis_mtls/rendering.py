@@ -12,6 +12,7 @@ import certifi
 import yaml
 
 from components.spinnaker_redis_mtls.settings import (
+    IN_SQL,
     MOZILLA,
     NONE,
     GoService,
@@ -130,6 +131,15 @@ def dead_keys(settings: SpinnakerRedisSettings) -> list[str]:
         f"profiles.{service}.redis.baseUrl"
         for service, own in settings.profiles.items()
         if service in set(JavaService) and setting(own, "redis.baseUrl") is not None
+    ]
+
+
+def perhaps_in_sql(settings: SpinnakerRedisSettings) -> list[tuple[str, str]]:
+    """Return property path and name of services that may keep their data in SQL, by configuration that is elsewhere."""
+    return [
+        (f"services[{at}]", service.value)
+        for at, service in enumerate(settings.services)
+        if service in IN_SQL and setting(settings.profiles.get(service.value, {}), "sql.enabled") is None
     ]
 
 

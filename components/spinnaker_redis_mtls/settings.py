@@ -126,6 +126,10 @@ class JavaService(StrEnum):
     ROSCO = "rosco"
 
 
+#: Services that may keep their data in SQL.
+IN_SQL: Final = frozenset({JavaService.CLOUDDRIVER, JavaService.FIAT, JavaService.ORCA})
+
+
 class GoService(StrEnum):
     """Services that speak TLS, but show no certificate; they read `redis.baseUrl`."""
 
@@ -221,7 +225,8 @@ class SpinnakerRedisSettings(Settings):
         name: Name of the SpinnakerService, and beginning of the Secrets' names; default `spinnaker`.
         namespace: Where the services run, default `spinnaker`.
         redis: Where Redis is.
-        services: Java services that take part; default clouddriver, fiat, gate, igor, orca and rosco.
+        services: Java services that take part; default gate, igor and rosco. Clouddriver, fiat and orca may keep their
+            data in SQL, as profiles elsewhere say: list them where they do not.
         everywhere: Whether Redis moves for all services, by the service settings of `redis` (default); false: for
             `services` alone, by their profiles.
         separate: Services that do not take part.
@@ -242,11 +247,8 @@ class SpinnakerRedisSettings(Settings):
     namespace: ObjectName = "spinnaker"
     redis: EndpointSettings
     services: Some[Annotated[JavaService, BeforeValidator(_takes_part)]] = (
-        JavaService.CLOUDDRIVER,
-        JavaService.FIAT,
         JavaService.GATE,
         JavaService.IGOR,
-        JavaService.ORCA,
         JavaService.ROSCO,
     )
     everywhere: bool = True

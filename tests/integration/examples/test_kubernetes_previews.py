@@ -57,3 +57,14 @@ def test_everything_is_put_into_the_one_cluster_that_is_configured(project: Proj
 def test_another_cluster_is_refused(project: Project, config: dict[str, Any], said: str) -> None:
     project.configure(config)
     assert said in project.pulumi("preview", check=False).text
+
+
+def test_spinnakers_services_are_warned_of_what_is_not_read_and_not_seen(project: Project) -> None:
+    own = {"gate": {"redis": {"baseUrl": "rediss://ci.data.svc:6379"}}, "orca": {"sql": {"enabled": False}}}
+    services = ["gate", "orca", "clouddriver"]
+    project.configure({**BOTH, "spinnaker": [{**SPINNAKER, "services": services, "profiles": own}]})
+    text = project.pulumi("preview").text
+    dead = "spinnaker[0].profiles.gate.redis.baseUrl: no Java service reads it; they read redis.connection"
+    assert f"warning: {dead}" in text
+    assert "warning: spinnaker[0].services[2]: clouddriver may keep its data in SQL, and its database" in text
+    assert "services[1]" not in text

@@ -78,6 +78,13 @@ def test_keys_that_nobody_reads_are_found(profile: dict[str, object]) -> None:
     assert rendering.dead_keys(settings) == ["profiles.gate.redis.baseUrl"]
 
 
+def test_services_that_may_be_in_sql_are_found_unless_it_is_said() -> None:
+    services = ["clouddriver", "gate", "fiat", "orca"]
+    profiles = {"fiat": {"sql": {"enabled": False}}, "orca": {"sql.enabled": False}, "clouddriver": {"sql": {}}}
+    data = {"redis": {"host": "a"}, "operator": {}, "services": services, "profiles": profiles}
+    assert rendering.perhaps_in_sql(load(SpinnakerRedisSettings, data, "it")) == [("services[0]", "clouddriver")]
+
+
 def test_a_password_is_part_of_a_uri_and_of_an_option_file() -> None:
     options = rendering.jvm_options(case("operator"), PASSWORD, "a:b@c/d #'\"\\")
     assert options[-1] == "-Dredis.connection=rediss://:a%3Ab%40c%2Fd%20%23%27%22%5C@redis.example.com:6379"
