@@ -15,8 +15,8 @@ from components.host import Host, debian_host
 from components.inputs import combined
 from components.keepalived_vip import KeepalivedVipArgs
 from components.names import is_address
-from components.postgres_ha_pair import virtual_ip
-from components.postgres_ha_pair.parameters import taken
+from components.postgres_ha_pair import claims, virtual_ip
+from components.postgres_ha_pair.parameters import refused
 from components.postgres_ha_pair.rendering import Group, Place
 from components.postgres_ha_pair.settings import PostgresHaSettings, WitnessSettings
 from components.settings import InvalidConfigurationError, ServerNode, property_path
@@ -41,7 +41,7 @@ class PostgresHaPairArgs:
     after: Sequence[pulumi.Resource] = ()
 
     def __post_init__(self) -> None:
-        """Refuse hosts that are not there, or that this cannot run on, and parameters that have settings.
+        """Refuse hosts that cannot be had, or that this cannot run on, and parameters that are not free.
 
         Raises:
             ConfigurationError: With the property path, the value and the fix.
@@ -52,16 +52,16 @@ class PostgresHaPairArgs:
             if member.address is None and isinstance(host.dialled, str) and not is_address(host.dialled):
                 fix = f"a server binds addresses, not names: give {path}.address"
                 raise ConfigurationError(self._path(f"{path}.address"), host.dialled, fix)
-        own = taken(self.settings)
-        for name in self.settings.parameters:
-            if name in own:
-                raise ConfigurationError(self._path("parameters"), name, "it is set already: use the setting it has")
+        for name, fix in refused(self.settings):
+            raise ConfigurationError(self._path("parameters"), name, fix)
         if self.settings.virtual_ip:
             given = {host: self.address(host) for host in self.data_hosts}
             known = {host: ipaddress.ip_address(text) for host, text in given.items() if isinstance(text, str)}
             if found := list(virtual_ip.problems(self.settings, self.settings.virtual_ip, known)):
                 lines = [f"{property_path(self.where, where).lstrip('.')}: {text}" for where, text in found]
                 raise InvalidConfigurationError(lines)
+        members = [(self._path(f"{path}.host"), member.host) for path, member in self._members()]
+        claims.claim(self.settings, self.hosts, members)
 
     def _members(self) -> Iterator[tuple[str, ServerNode | WitnessSettings]]:
         yield from ((f"nodes[{at}]", node) for at, node in enumerate(self.settings.nodes))

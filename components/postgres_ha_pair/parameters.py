@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from components.postgres_ha_pair.settings import PostgresHaSettings, kilobytes
@@ -12,25 +13,58 @@ Value = str | int | float | bool
 TLS: Final = "/etc/postgres-pair/tls"
 _TLS13_CIPHERS_SINCE: Final = 18
 
-#: What Patroni decides by itself (patroni/postgresql/config.py), or a file of its own.
-_PATRONIS: Final = frozenset(
-    (
-        "cluster_name",
-        "data_directory",
-        "hba_file",
-        "hot_standby",
-        "ident_file",
-        "listen_addresses",
-        "port",
-        "primary_conninfo",
-        "primary_slot_name",
-        "recovery_target_timeline",
-        "restore_command",
-        "synchronous_standby_names",
-    )
+# What Patroni decides by itself (patroni/postgresql/config.py).
+_PATRONIS: Final = (
+    "cluster_name",
+    "data_directory",
+    "hba_file",
+    "hot_standby",
+    "ident_file",
+    "primary_conninfo",
+    "primary_slot_name",
+    "recovery_target_timeline",
+    "restore_command",
+    "synchronous_standby_names",
 )
-# Each host's own: sized there unless they are given.
-_SIZED: Final = ("shared_buffers", "effective_cache_size", "maintenance_work_mem", "work_mem")
+# What follows from a setting, by its property path.
+_SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "backup": ("archive_mode", "archive_command"),
+    "backup.archiveTimeout": ("archive_timeout",),
+    "connections.idleInTransaction": ("idle_in_transaction_session_timeout",),
+    "connections.limit": ("max_connections",),
+    "connections.port": ("port",),
+    "connections.reserved": ("superuser_reserved_connections",),
+    "memory.effectiveCacheSize": ("effective_cache_size",),
+    "memory.maintenanceWorkMem": ("maintenance_work_mem",),
+    "memory.sharedBuffers": ("shared_buffers",),
+    "memory.workMem": ("work_mem",),
+    "nodes[].address, virtualIp or virtualAddresses": ("listen_addresses",),
+    "replication.timeout": (
+        "tcp_keepalives_idle",
+        "tcp_keepalives_interval",
+        "tcp_keepalives_count",
+        "tcp_user_timeout",
+        "wal_sender_timeout",
+        "wal_receiver_timeout",
+    ),
+    "wal.checkpointTimeout": ("checkpoint_timeout",),
+    "wal.compression": ("wal_compression",),
+    "wal.keepSize": ("wal_keep_size",),
+    "wal.maxSize": ("max_wal_size",),
+    "wal.minSize": ("min_wal_size",),
+    "wal.slotLimit": ("max_slot_wal_keep_size",),
+}
+# What may be given in place of this component's own value.
+_FREE: Final = (
+    "checkpoint_completion_target",
+    "log_checkpoints",
+    "log_line_prefix",
+    "log_lock_waits",
+    "max_replication_slots",
+    "max_wal_senders",
+)
+# What the standby, its copy and backups need of each.
+_SENDERS: Final = 10
 
 
 def parameters(settings: PostgresHaSettings) -> dict[str, Value]:
@@ -56,8 +90,8 @@ def parameters(settings: PostgresHaSettings) -> dict[str, Value]:
         "min_wal_size": wal.min_size,
         "wal_keep_size": wal.keep_size,
         "max_slot_wal_keep_size": wal.slot_limit,
-        "max_wal_senders": 10,
-        "max_replication_slots": 10,
+        "max_wal_senders": _SENDERS,
+        "max_replication_slots": _SENDERS,
         "checkpoint_timeout": wal.checkpoint_timeout,
         "checkpoint_completion_target": 0.9,
         "wal_sender_timeout": f"{silence}s",
@@ -105,10 +139,30 @@ def encryption(settings: PostgresHaSettings) -> dict[str, Value]:
     return known
 
 
-def taken(settings: PostgresHaSettings) -> frozenset[str]:
-    """Return the parameters that have a setting of their own, or are not a person's to decide."""
+def refused(settings: PostgresHaSettings) -> Iterator[tuple[str, str]]:
+    """Yield the further parameters that are not a person's to set like this, and what to do instead.
+
+    Args:
+        settings: The pair.
+    """
+    by_setting = {name: path for path, names in _SETTINGS.items() for name in names}
     plain = settings.model_copy(update={"parameters": {}})
-    return frozenset((*parameters(plain), *encryption(plain), *_SIZED, *_PATRONIS))
+    fixed = {*parameters(plain), *encryption(plain)} - {*_FREE}
+    for name, value in settings.parameters.items():
+        if name in by_setting:
+            yield name, f"it follows from a setting: use {by_setting[name]}"
+        elif name in _PATRONIS:
+            yield name, "Patroni decides it: remove it"
+        elif name == "logging_collector":
+            yield name, "the journal has the server's log: remove it, and read `journalctl -u patroni`"
+        elif name in fixed:
+            yield name, "the pair's TLS, passwords or failover depend on it as it is: remove it"
+        elif name in ("max_wal_senders", "max_replication_slots") and not _at_least(value, _SENDERS):
+            yield name, f"{value} is too few for the standby, its copy and backups: give {_SENDERS} or more"
+
+
+def _at_least(value: Value, least: int) -> bool:
+    return str(value).isdecimal() and int(value) >= least
 
 
 def dynamic(settings: PostgresHaSettings) -> dict[str, object]:

@@ -246,16 +246,47 @@ def test_dsns_lead_to_the_primary(name: str, said: str) -> None:
         ),
         (
             {"parameters": {"ssl": False}},
-            r"parameters: 'ssl' cannot be used: it is set already: use the setting it has",
+            r"parameters: 'ssl' cannot be used: the pair's TLS, passwords or failover depend on it as it is: remove it",
         ),
-        ({"parameters": {"work_mem": "1GB"}}, r"parameters: 'work_mem' cannot be used"),
-        ({"parameters": {"listen_addresses": "*"}}, r"parameters: 'listen_addresses' cannot be used"),
+        (
+            {"parameters": {"work_mem": "1GB"}},
+            r"parameters: 'work_mem' cannot be used: it follows from a setting: use memory\.workMem",
+        ),
+        ({"parameters": {"listen_addresses": "*"}}, r"parameters: 'listen_addresses' cannot be used: it follows from"),
+        ({"parameters": {"hot_standby": True}}, r"parameters: 'hot_standby' cannot be used: Patroni decides it"),
+        ({"parameters": {"logging_collector": True}}, r"'logging_collector' cannot be used: the journal has the"),
+        ({"parameters": {"max_wal_senders": 9}}, r"'max_wal_senders' cannot be used: 9 is too few .* give 10 or more"),
     ],
 )
-def test_what_does_not_fit_the_hosts_is_refused(data: dict[str, Any], problem: str) -> None:
+def test_what_does_not_fit_is_refused(data: dict[str, Any], problem: str) -> None:
     def program() -> None:
         more = {"centos": host("centos", family=Family.RHEL), "named": host("named", address="db.example.com")}
         with pytest.raises(ConfigurationError, match=problem):
             arguments(golden("version-16", **data), **more)
+
+    register(program)
+
+
+def test_a_host_is_in_one_pair() -> None:
+    def program() -> None:
+        known = {f"db{at}": host(f"db{at}", address=f"192.0.2.{at}") for at in range(1, 5)}
+        known["lb1"] = host("lb1", address="192.0.2.20")
+        authority = CertificateAuthority("root")
+
+        def args(name: str, nodes: list[str], where: str) -> PostgresHaPairArgs:
+            data = golden("version-16") | {"name": name, "nodes": [{"host": each} for each in nodes]}
+            settings = load(PostgresHaSettings, data, where)
+            return PostgresHaPairArgs(settings=settings, hosts=known, authority=authority, where=where)
+
+        first = args("shop", ["db1", "db2"], "postgres[0]")
+        assert replace(first, after=[]).members == first.members
+        with pytest.raises(ConfigurationError) as refused:
+            args("stock", ["db3", "db4"], "postgres[1]")
+        assert str(refused.value) == (
+            "postgres[1].witness.host: 'lb1' cannot be used: a host has one etcd and one pair, and"
+            " postgres[0].witness.host gives it to 'shop': name another host"
+        )
+        with pytest.raises(ConfigurationError, match=r"postgres\[1\]\.nodes\[1\]\.host: 'db1' cannot be used"):
+            args("stock", ["db3", "db1"], "postgres[1]")
 
     register(program)

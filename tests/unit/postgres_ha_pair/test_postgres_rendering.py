@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from components.keepalived_vip.rendering import configuration
 from components.names import is_address
 from components.postgres_ha_pair import rendering, virtual_ip
-from components.postgres_ha_pair.parameters import parameters
+from components.postgres_ha_pair.parameters import parameters, refused
 from components.postgres_ha_pair.rendering import Group, Place
 from components.postgres_ha_pair.scram import verifier
 from components.postgres_ha_pair.settings import PostgresHaSettings
@@ -201,6 +201,14 @@ def test_a_given_password_has_one_login() -> None:
 
 def test_further_parameters_come_last() -> None:
     assert list(parameters(golden("ccc")))[-3:] == ["log_min_duration_statement", "random_page_cost", "jit"]
+
+
+def test_what_is_harmless_may_be_set() -> None:
+    data = yaml.safe_load((GOLDEN / "version-16.yaml").read_text())
+    own = {"log_line_prefix": "%m [%p] ", "max_wal_senders": 20, "max_replication_slots": "12"}
+    settings = load(PostgresHaSettings, data | {"parameters": own}, "postgres")
+    assert list(refused(settings)) == []
+    assert own.items() <= parameters(settings).items()
 
 
 @given(login=_ASCII, password=_ASCII)
