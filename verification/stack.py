@@ -125,14 +125,9 @@ def _redis_commands(state: State, host: str) -> Iterator[str]:
 
 
 def _postgres_commands(state: State, host: str) -> Iterator[str]:
-    """Commands by which members of a pair tell how they are: all have etcd, two of them a server, one backups."""
+    """The command by which each host of a pair tells how it is."""
     for pair in state.of_kind(_POSTGRES):
         if host in pair.inputs["hosts"]:
-            yield "/usr/local/lib/patroni-etcd/member"
-        settings = pair.inputs["settings"]
-        told = [node["host"] for node in settings["nodes"]]
-        # The repository of backups has a command of the same name.
-        if host in told or ("backup" in settings and host == settings["witness"]["host"]):
             yield "/usr/local/sbin/postgres-pair"
 
 

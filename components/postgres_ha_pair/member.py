@@ -180,6 +180,9 @@ class Member:
         if self.leads_etcd:
             yield File(path=_ETCD_LEADER_FILES[0], content=rendering.etcd_leader_unit(self.settings))
         yield from self.certificates(f"{ETCD}/tls", "etcd")
+        if not self.node:
+            yield File(path=COMMAND, content=rendering.script("witness.py"), mode=0o755)
+            yield File(path=f"{LIBRARY}/witness.json", content=rendering.witness_facts(self.settings))
         yield File(path=f"{ETCD}/tls/administrator.crt", content=root.certificate)
         yield File(path=f"{ETCD}/tls/administrator.key", content=root.private_key, mode=0o600, secret=True)
 
@@ -194,11 +197,12 @@ class Member:
         data = settings.data_directory
         return RoleSpec(
             name="etcd",
-            packages=("etcd-server", "etcd-client", "curl"),
+            packages=("etcd-server", "etcd-client", "curl", *(() if self.node else ("python3",))),
             directories=(
                 Directory(path=ETCD),
                 Directory(path=f"{ETCD}/tls"),
                 *with_parents(ETCD_LIBRARY),
+                *(() if self.node else (Directory(path=LIBRARY),)),
                 *with_parents(data)[:-1],
                 Directory(path=data, mode=0o700, owner="etcd", group="etcd", discard=self.settings.remove_data),
             ),

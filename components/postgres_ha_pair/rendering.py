@@ -184,6 +184,21 @@ def binaries(settings: PostgresHaSettings) -> str:
     return f"/usr/lib/postgresql/{settings.version}/bin"
 
 
+def upgraded(settings: PostgresHaSettings, *, server: bool) -> list[str]:
+    """Return the packages that `postgres-pair upgrade` brings newer versions of.
+
+    Args:
+        settings: The pair.
+        server: Whether the host is one of the two servers.
+    """
+    version = settings.version
+    return [
+        *("etcd-server", "etcd-client"),
+        *((f"postgresql-{version}", f"postgresql-client-{version}", "libpq5", "patroni") if server else ()),
+        *(("pgbackrest",) if settings.backup else ()),
+    ]
+
+
 def passwords(current: Mapping[str, str]) -> str:
     """Render 20-passwords.yml (secret): what Patroni tells etcd and the other node.
 
@@ -257,6 +272,8 @@ def facts(settings: PostgresHaSettings, here: Place, group: Group) -> str:
         "run": RUN,
         "sysctl": SYSCTL,
         "tls": TLS,
+        "packages": upgraded(settings, server=True),
+        "member": f"{ETCD_LIBRARY}/member",
     }
     return json.dumps(known, indent=2) + "\n"
 
@@ -402,8 +419,21 @@ def pgbackrest_secrets(backup: BackupSettings) -> str:
     return "\n".join(lines) + "\n"
 
 
+def witness_facts(settings: PostgresHaSettings) -> str:
+    """Render witness.json, what the command on the witness knows of its own host.
+
+    Args:
+        settings: The pair.
+    """
+    known = {
+        "packages": upgraded(settings, server=False),
+        "member": f"{ETCD_LIBRARY}/member",
+    }
+    return json.dumps(known, indent=2) + "\n"
+
+
 def repository_facts(settings: PostgresHaSettings, backup: BackupSettings) -> str:
-    """Render repository.json, what the command on the witness knows.
+    """Render repository.json, what the command on the witness knows of the backups.
 
     Args:
         settings: The pair.
@@ -473,5 +503,5 @@ def _etcd_urls(settings: PostgresHaSettings, group: Group) -> list[str]:
 
 
 def script(name: str) -> str:
-    """Return one of the scripts: `pair.py`, `fence.py`, `repository.py` or `member.sh`."""
+    """Return one of the scripts: `pair.py`, `fence.py`, `witness.py` or `member.sh`."""
     return (_SCRIPTS / name).read_text()

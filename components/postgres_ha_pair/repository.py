@@ -9,7 +9,7 @@ from components.host import Check, Directory, File, RoleSpec, Unit, Validation, 
 from components.inputs import secret
 from components.postgres_ha_pair import rendering
 from components.postgres_ha_pair.member import PGBACKREST_CONF, SERVER, Member, pgbackrest_directories
-from components.postgres_ha_pair.rendering import COMMAND, LIBRARY, PGBACKREST, TIMERS
+from components.postgres_ha_pair.rendering import LIBRARY, PGBACKREST, TIMERS
 from components.postgres_ha_pair.settings import BackupSettings
 
 _UNITS: Final = "/etc/systemd/system"
@@ -25,7 +25,6 @@ def repository_files(witness: Member, backup: BackupSettings) -> Iterator[File]:
         backup: How backups are made.
     """
     settings = witness.settings
-    yield File(path=COMMAND, content=rendering.script("repository.py"), mode=0o755)
     yield File(path=f"{LIBRARY}/repository.json", content=rendering.repository_facts(settings, backup))
     yield File(path=PGBACKREST_CONF, content=witness.rendered(rendering.pgbackrest_of_repository))
     yield File(
@@ -54,7 +53,7 @@ def repository_spec(witness: Member, backup: BackupSettings) -> RoleSpec:
     served = (PGBACKREST_CONF, _SECRETS, *(f"{_TLS}/{name}" for name in ("root.crt", "node.crt", "node.key")))
     return RoleSpec(
         name="backup",
-        packages=("pgbackrest", "python3"),
+        packages=("pgbackrest",),
         directories=(
             *pgbackrest_directories(),
             Directory(path=f"{PGBACKREST}/conf.d"),

@@ -6,6 +6,7 @@
 #   member access    who may do what; logins with passwords on standard input, after whatever sudo needed
 #   member lead      on the witness, for as long as it runs: etcd's leader comes here once everybody is at ease
 #   member status    how it is, for whoever verifies: a line each, "+ what is well" or "- what is not"
+#   member upgrade PACKAGE…   newer versions of these, and a restart of this member, which the other two must be there for
 set -eu
 umask 077
 LC_ALL=C
@@ -15,7 +16,7 @@ export LC_ALL
 . "${0%/*}/member.env"
 
 ANSWER_S=5  # for one answer
-ACCESS_S=60 # for the members to agree, before anybody is let in
+ACCESS_S=60 # for the members to agree, before anybody is let in, and for whoever else installs packages
 EASE_S=30   # for which all members have to be well before etcd's leader is moved
 ROUND_S=10  # between two looks at that
 FIRST=$RUN/first
@@ -115,12 +116,15 @@ settled() {
 }
 
 has() { printf '%s\n' "$1" | grep -Fqx -e "$2"; } # list line
-access() { # never a password in an argument: etcdctl reads it from its standard input
-    ac_end=$(($(date +%s) + ACCESS_S))
+until_healthy() {
+    uh_end=$(($(date +%s) + ACCESS_S))
     until healthy; do
-        [ "$(date +%s)" -lt "$ac_end" ] || fail "etcd is not healthy within $ACCESS_S s: $(here endpoint health 2>&1 | tail -n 3)"
+        [ "$(date +%s)" -lt "$uh_end" ] || fail "etcd is not healthy within $ACCESS_S s: $(here endpoint health 2>&1 | tail -n 3)"
         sleep 0.2
     done
+}
+access() { # never a password in an argument: etcdctl reads it from its standard input
+    until_healthy
     ac_roles=$(here role list)
     has "$ac_roles" patroni || here role add patroni >/dev/null
     here role grant-permission patroni --prefix=true readwrite "/service/$SCOPE/" >/dev/null
@@ -179,6 +183,20 @@ lead() {
     done
 }
 
+upgrade() { # packages…
+    for up_url in $CLIENT_URL $OTHERS; do
+        control "$up_url" endpoint health >/dev/null 2>&1 ||
+            fail "$up_url is not healthy, and without it a restart here leaves etcd no majority: bring it back first"
+    done
+    umask 022 # what a package's scripts make is for everybody
+    DEBIAN_FRONTEND=noninteractive
+    export DEBIAN_FRONTEND
+    apt-get -qq update
+    apt-get -qq -y -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout="$ACCESS_S" install --only-upgrade "$@"
+    systemctl restart etcd.service
+    until_healthy
+}
+
 status() {
     if healthy; then echo "+ member of etcd"; else echo "- etcd is not healthy"; fi
     ! here --cert "$TLS/node.crt" --key "$TLS/node.key" get / --limit 1 >/dev/null 2>&1 || echo "- etcd lets in who has no login"
@@ -190,5 +208,9 @@ settled) settled ;;
 access) access ;;
 lead) lead ;;
 status) status ;;
-*) fail "usage: member prepare | settled | access | lead | status" ;;
+upgrade)
+    shift
+    upgrade "$@"
+    ;;
+*) fail "usage: member prepare | settled | access | lead | status | upgrade PACKAGE…" ;;
 esac

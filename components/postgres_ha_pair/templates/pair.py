@@ -5,7 +5,7 @@
     postgres-pair backups       what backups there are
     postgres-pair restore [--time TIME] [--set BACKUP] --force
                                 on the leader: take the whole pair back to a time, or to a backup
-    postgres-pair upgrade       new packages of PostgreSQL and etcd on this node, which must not lead, and a restart
+    postgres-pair upgrade       new packages of all that the pair runs on this node, which must not lead, and a restart
     postgres-pair status        how this node is, a line each, "+ what is well" or "- what is not"
 
 By systemd and by the role that puts this here:
@@ -87,6 +87,8 @@ class Pair:
         self.run = Path(known["run"])
         self.sysctl = Path(known["sysctl"])
         self.tls = Path(known["tls"])
+        self.packages: list[str] = known["packages"]
+        self.member: str = known["member"]
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -680,13 +682,19 @@ class Pair:
         """Bring new minor versions to this node."""
         if self.serves() == "primary":
             raise Trouble("this node leads: upgrade the other one, run postgres-pair switchover, and come back")
-        names = [f"postgresql-{self.version}", "etcd-server", "etcd-client"]
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "-qq", "-o", "Dpkg::Options::=--force-confold", "install", "--only-upgrade", "-y"]
-        for command in (["apt-get", "-qq", "update"], [*install, *names]):
-            subprocess.run(command, env=environment, check=True)
-        self._restart(self.name)
+        if self.rest("/patroni").get("pause"):
+            raise Trouble("failover is paused, and Patroni would leave the old server running: postgres-pair resume")
+        if subprocess.run([self.member, "upgrade", *self.packages], check=False).returncode:
+            raise Trouble("upgrade failed, see above")
+        units = ["patroni.service", *(["pgbackrest.service"] if self.repository else [])]
+        subprocess.run(["systemctl", "restart", *units], check=True)
+        self.until(self.healthy)
         self.until(self.whole)
+
+    def status(self) -> None:
+        """Say how this node is, a line each."""
+        subprocess.run([self.member, "status"], check=False)
+        say("\n".join(self.findings()))
 
     def until(self, what: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it returns
         """Repeat something until it succeeds, and return what it returns.
@@ -784,7 +792,7 @@ def main(arguments: list[str]) -> int:
         "settle-all": pair.settle_all,
         "upgrade": pair.upgrade,
         "examine": lambda: pair.examine(files),
-        "status": lambda: say("\n".join(pair.findings())),
+        "status": pair.status,
         "backup": pair.backup,
         "backups": pair.backups,
         "restore": lambda: pair.restore(rest),

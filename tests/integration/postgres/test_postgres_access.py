@@ -24,8 +24,9 @@ def test_one_leads_and_the_other_is_in_sync(pair: Stack) -> None:
     assert {host: pair.leads(host) for host in NODES} == {leader: True, pair.other(leader): False}
     for host in NODES:
         status = pair.pair(host, "status").stdout.splitlines()
-        assert len(status) == 1
-        assert re.fullmatch(r"\+ (primary|replica), timeline \d+, in sync, \d+ bytes behind", status[0])
+        assert status[0] == "+ member of etcd"
+        assert re.fullmatch(r"\+ (primary|replica), timeline \d+, in sync, \d+ bytes behind", status[1])
+        assert len(status) == 2
     assert pair.postgres(leader, "SHOW data_checksums").stdout == "on\n"
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from components.postgres_ha_pair.templates import pair
-from components.postgres_ha_pair.templates.repository import Repository
+from components.postgres_ha_pair.templates.witness import Repository
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "postgres"
 REPOSITORY: Final = GOLDEN / "backup" / "repository" / "repository.json"

@@ -59,6 +59,7 @@ def rendered(settings: PostgresHaSettings) -> dict[str, str]:
         "member.env": rendering.etcd_facts(settings, here, everybody),
         "etcd.service": rendering.etcd_unit(settings),
         "patroni-etcd-leader.service": rendering.etcd_leader_unit(settings),
+        "witness.json": rendering.witness_facts(settings),
         **moved(settings, everybody),
     }
     if settings.backup:

@@ -1,9 +1,13 @@
 #!/usr/bin/python3
-"""The repository of a pair's backups, on the host that keeps it.
+"""The third host of a pair: a vote in etcd, and where the pair has backups their repository.
+
+    postgres-pair status               how it is, a line each, "+ what is well" or "- what is not"
+    postgres-pair upgrade              new packages of etcd and pgBackRest on this host, and a restart of both
+
+With backups:
 
     postgres-pair backup [full|diff]   make a backup now, of whoever leads; default diff
     postgres-pair backups              what there is
-    postgres-pair status               how it is, a line each, "+ what is well" or "- what is not"
 
 By the stack that puts this here:
 
@@ -22,7 +26,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-_FACTS: Final = Path("/usr/local/lib/postgres-pair/repository.json")
+_FACTS: Final = Path("/usr/local/lib/postgres-pair/witness.json")
+_REPOSITORY: Final = Path("/usr/local/lib/postgres-pair/repository.json")  # only with backups
 _NO_BACKUP: Final = 2  # info's status code of a stanza that has none
 _KINDS: Final = ("full", "diff")
 
@@ -97,24 +102,61 @@ class Repository:
             yield f"+ {len(backups)} backups, the newest {newest['label']}"
 
 
+def vote(facts: Path, *words: str) -> None:
+    """Run a command of the script beside etcd.
+
+    Args:
+        facts: What this host knows.
+        words: The command.
+
+    Raises:
+        Trouble: If it fails, after what it has said itself.
+    """
+    sys.stdout.flush()
+    if subprocess.run([json.loads(facts.read_text())["member"], *words], check=False).returncode:
+        raise Trouble(f"{words[0]} failed, see above")
+
+
+def upgrade(facts: Path, repository: Repository | None) -> None:
+    """Bring new minor versions to this host.
+
+    Args:
+        facts: What this host knows.
+        repository: The repository, if it has one.
+
+    Raises:
+        Trouble: While a backup is being made.
+    """
+    shown = ["systemctl", "list-units", "--plain", "--no-legend", "--state=activating", "postgres-backup@*"]
+    if subprocess.run(shown, capture_output=True, text=True, check=True).stdout:
+        raise Trouble("a backup is being made, and would not survive it: come back when `postgres-pair backups` has it")
+    vote(facts, "upgrade", *json.loads(facts.read_text())["packages"])
+    if repository:
+        subprocess.run(["systemctl", "restart", "pgbackrest.service"], check=True)
+
+
 def main(arguments: list[str]) -> int:
     """Run as a command; returns its exit code."""
     verb, *rest = arguments or ["help"]
-    repository = Repository(_FACTS)
+    repository = Repository(_REPOSITORY) if _REPOSITORY.exists() else None
     try:
-        if verb == "begin":
-            repository.begin()
-        elif verb == "status":
-            sys.stdout.write("".join(f"{line}\n" for line in repository.findings()))
-        elif verb == "backups":
-            os.execvp("runuser", repository.command("info", *rest))  # noqa: S606
-        elif verb == "backup" and (rest or ["diff"])[0] in _KINDS:
-            os.execvp(  # noqa: S606
-                "runuser", repository.command(f"--type={(rest or ['diff'])[0]}", "--log-level-console=info", "backup")
-            )
-        else:
+        if verb == "status":
+            vote(_FACTS, "status")
+            sys.stdout.write("".join(f"{line}\n" for line in repository.findings()) if repository else "")
+        elif verb == "upgrade":
+            upgrade(_FACTS, repository)
+        elif verb not in ("begin", "backup", "backups") or (verb == "backup" and rest and rest[0] not in _KINDS):
             sys.stdout.write(__doc__ or "")
             return 0 if verb in ("help", "--help") else 2
+        elif repository is None:
+            raise Trouble("this pair has no backups: set backup")  # noqa: TRY301
+        elif verb == "begin":
+            repository.begin()
+        elif verb == "backups":
+            os.execvp("runuser", repository.command("info", *rest))  # noqa: S606
+        else:
+            kind = f"--type={(rest or ['diff'])[0]}"
+            os.execvp("runuser", repository.command(kind, "--log-level-console=info", "backup"))  # noqa: S606
     except Trouble as trouble:
         sys.stderr.write(f"{trouble}\n")
         return 1
