@@ -193,9 +193,12 @@ def test_a_virtual_ip_that_cannot_work_is_refused(data: dict[str, Any], problem:
 
 def test_two_pairs_of_one_segment_have_router_ids_of_their_own() -> None:
     def program() -> None:
-        first = replace(arguments(golden("version-16", virtualIp=VIP)), where="postgres[0]")
+        others = {"db3": "192.0.2.13", "db4": "192.0.2.14", "lb2": "192.0.2.21"}
+        more = {each: host(each, address=address) for each, address in others.items()}
+        first = replace(arguments(golden("version-16", virtualIp=VIP), **more), where="postgres[0]")
+        members = {"nodes": [{"host": "db3"}, {"host": "db4"}], "witness": {"host": "lb2"}}
         other = {**VIP, "addresses": ["192.0.2.9/24"]}
-        settings = load(PostgresHaSettings, golden("version-16", virtualIp=other), "postgres")
+        settings = load(PostgresHaSettings, golden("version-16", virtualIp=other, **members), "postgres")
         second = replace(first, where="postgres[1]", settings=settings)
         assert first.virtual_ip
         assert second.virtual_ip
