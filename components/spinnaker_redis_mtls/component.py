@@ -47,7 +47,8 @@ class SpinnakerRedisMtls(pulumi.ComponentResource):
     """The services' certificate, its stores in a Secret, and the configuration of Spinnaker that uses them.
 
     The Secret cannot be changed and is named by its content: as long as the certificate stays nothing changes, and a
-    new one brings a new name, so that the services' pods are replaced one after the other.
+    new one brings a new name, so that the services' pods are replaced one after the other. The former Secret stays, so
+    that pods which name it still can start; all of them go with the component.
 
     Attributes:
         secret_name: Name of the Secret.
@@ -88,13 +89,7 @@ class SpinnakerRedisMtls(pulumi.ComponentResource):
         self.service_settings = self._shown(rendering.service_settings)
         self.profiles = rendering.profiles(settings)
         self.halyard_files = self._shown(rendering.halyard_files)
-        mounted = kubernetes.core.v1.Secret(
-            f"{name}-stores",
-            metadata={"name": self.secret_name, "namespace": settings.namespace},
-            immutable=True,
-            data=self._stores.apply(lambda stores: {path: _encoded(each) for path, each in stores.files.items()}),
-            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider),
-        )
+        mounted = self._secret(name, cluster)
         # First the Secret, then whoever mounts it; on the way back the other way round.
         after = pulumi.ResourceOptions(parent=self, depends_on=[mounted, *args.after])
         if settings.operator is not None:
@@ -141,6 +136,41 @@ class SpinnakerRedisMtls(pulumi.ComponentResource):
         return pulumi.Output.all(
             self.client_certificate, self.client_key, password, args.authority.trusted, self._redis_password
         ).apply(write)
+
+    def _secret(self, name: str, cluster: KubernetesCluster) -> kubernetes.core.v1.Secret:
+        """The stores' Secret. Who else names it is not known here: it goes when its owner does, and not before."""
+        settings, there = self._settings, pulumi.ResourceOptions(parent=self, provider=cluster.provider)
+        owner_name = f"{settings.name}-redis-mtls"
+        # Nothing in it may ever change but what describes it: who replaces it takes the Secrets away.
+        owner = kubernetes.core.v1.ConfigMap(
+            f"{name}-owner",
+            metadata={
+                "name": owner_name,
+                "namespace": settings.namespace,
+                "annotations": {
+                    "kubernetes.io/description": "Owns this Spinnaker's Secrets for Redis, which go with it."
+                },
+            },
+            opts=there,
+        )
+        reference = kubernetes.meta.v1.OwnerReferenceArgs(
+            api_version="v1",
+            kind="ConfigMap",
+            name=owner_name,
+            uid=owner.metadata.apply(lambda metadata: metadata.uid or ""),
+        )
+        return kubernetes.core.v1.Secret(
+            f"{name}-stores",
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(
+                name=self.secret_name,
+                namespace=settings.namespace,
+                labels={"app.kubernetes.io/instance": settings.name, "app.kubernetes.io/component": "redis-mtls"},
+                owner_references=[reference],
+            ),
+            immutable=True,
+            data=self._stores.apply(lambda stores: {path: _encoded(each) for path, each in stores.files.items()}),
+            opts=pulumi.ResourceOptions(parent=self, provider=cluster.keeper, retain_on_delete=True),
+        )
 
     def _shown(self, render: Callable[[SpinnakerRedisSettings, str, list[str]], Result]) -> pulumi.Output[Result]:
         """Render what names the Secret; it is secret itself only where Java's options stand in it."""

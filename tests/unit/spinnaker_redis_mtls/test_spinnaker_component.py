@@ -52,6 +52,10 @@ def test_secret_is_immutable_and_named_by_its_content() -> None:
     assert found.inputs["immutable"] is True
     assert NAME.fullmatch(found.inputs["metadata"]["name"])
     assert set(revealed(found.inputs["data"])) == {"key-store.p12", "trust-store.p12", "jvm-options"}
+    # Somebody may still name the former one, which goes with its owner.
+    assert found.retained
+    (owner,) = found.inputs["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("ConfigMap", "spinnaker-redis-mtls")
     again, other = registered({})["ci-stores"], registered({}, redis_password="secret")["ci-stores"]
     assert again.inputs["metadata"] == found.inputs["metadata"]
     assert other.inputs["metadata"] != found.inputs["metadata"]

@@ -1,1 +1,1 @@
-"""Services of Spinnaker on the cluster, and their Redis on a host."""
+"""Services of Spinnaker on the cluster, and their Redis there and on a host."""

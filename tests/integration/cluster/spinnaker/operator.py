@@ -25,6 +25,10 @@ class Operator:
         """Bring a service to what a SpinnakerService says, and wait until it reads and writes."""
         settings = spinnaker["spec"]["spinnakerConfig"]["service-settings"]
         self._cluster.apply(self._deployment(service, settings[service], settings["redis"]["overrideBaseUrl"], jedis))
+        self.wait(service)
+
+    def wait(self, service: str) -> None:
+        """Wait until a service's pods read and write."""
         waiting = ("rollout", "status", f"deployment/{service}", f"--timeout={_SECONDS}s")
         self._cluster.kubectl("-n", self._namespace, *waiting)
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from lab.cluster import node_image
 from policies.rules.certificates import KEY, ROOT
 from tests.integration.cluster.spinnaker import service_image
 from tests.integration.cluster.spinnaker.operator import Operator
@@ -22,7 +23,10 @@ from tests.integration.support import Outcome, Project
 from verification.export import parse
 
 NAMESPACE: Final = "spinnaker"
+CACHE: Final = "redis"
+"""Namespace of the Redis that is in the cluster."""
 REDIS: Final = "lb1"
+"""Host of the other one."""
 HALYARD: Final = "app1"
 HOME: Final = "/srv/halyard"
 THEIRS: Final[dict[str, Any]] = {
@@ -48,7 +52,7 @@ def definition(group: str) -> dict[str, Any]:
 
 
 class Stack:
-    """Redis on a host; a SpinnakerService and Halyard's files of one Spinnaker; and a patch of another one's.
+    """A SpinnakerService and Halyard's files of one Spinnaker, whose Redis is a pod; and a patch of another one's.
 
     Attributes:
         project: Its Pulumi project.
@@ -62,17 +66,23 @@ class Stack:
         self.bundle = directory / "bundle.pem"
         self.bundle.write_text(service_image.read(image, "/etc/ssl/certs/ca-certificates.crt"))
         known = cluster.project.outputs()
-        (directory / "kubeconfig").write_text(known["kubeconfig"])
+        # The stack's cluster, whatever kubectl would take.
+        self._kubernetes = {"kubernetes:kubeconfig": known["kubeconfig"]}
         self._hosts = {name: known["hosts"][name] for name in (REDIS, HALYARD)}
         made = Project.create(directory, PROGRAM, name=NAME)
-        self.project = replace(made, environment={**made.environment, "KUBECONFIG": str(directory / "kubeconfig")})
+        self.project = replace(made, environment={**made.environment, "KUBECONFIG": "/nowhere"})
         cluster.host(HALYARD).run("useradd --system spinnaker")
         cluster.apply(self._of_somebody_else())
         self.configure()
 
     @property
     def url(self) -> str:
-        """Redis' address."""
+        """Address of the Redis that is in the cluster: its Service."""
+        return f"rediss://ci.{CACHE}.svc:6379"
+
+    @property
+    def hosted_url(self) -> str:
+        """Address of the Redis that is on a host."""
         return f"rediss://{self.cluster.host(REDIS).address}:6379"
 
     def configure(
@@ -82,15 +92,14 @@ class Stack:
 
         Args:
             patched: Whether somebody else's SpinnakerService is patched.
-            auth_clients: Whether Redis asks for certificates.
+            auth_clients: Whether the Redis on a host asks for certificates.
             group: The group that is named for Redis.
             certificates: Of the services' certificate.
         """
         address = self.cluster.host(REDIS).address
-        redis = {"host": address, "group": group}
         ours = {
             "namespace": NAMESPACE,
-            "redis": redis,
+            "redis": {"host": f"ci.{CACHE}.svc", "group": group},
             "services": ["gate", "igor"],
             "separate": [{"service": "dinghy", "redis": f"rediss://{address}:6380"}],
             "publicAuthorities": str(self.bundle),
@@ -101,22 +110,20 @@ class Stack:
         other = {
             "name": "other",
             "namespace": NAMESPACE,
-            "redis": redis,
+            "redis": {"host": address, "group": "hosted"},
             "services": ["rosco"],
             "jvmOptions": "environment",
             "operator": {"apiGroup": "spinnaker.armory.io"},
         }
-        server = {
-            "name": "ci",
-            "nodes": [{"host": REDIS}],
-            "users": [{"name": "default"}],
-            "keyspaceEvents": "Egx",
-            "tls": {"authClients": auth_clients},
-            "removeData": True,
-        }
-        self.project.configure(
-            {"hosts": self._hosts, "redis": [server], "spinnaker": [ours, other] if patched else [ours]}
-        )
+        both = {"users": [{"name": "default"}], "keyspaceEvents": "Egx", "removeData": True}
+        clients = [{"pods": {"app": service}, "namespace": NAMESPACE} for service in ("gate", "igor")]
+        pods = {"namespace": CACHE, "image": node_image.pod_image("redis"), "clients": clients}
+        servers = [
+            {"name": "ci", "kubernetes": pods, **both},
+            {"name": "hosted", "nodes": [{"host": REDIS}], "tls": {"authClients": auth_clients}, **both},
+        ]
+        spinnakers = [ours, other] if patched else [ours]
+        self.project.configure({**self._kubernetes, "hosts": self._hosts, "redis": servers, "spinnaker": spinnakers})
 
     def up(self) -> Outcome:
         """Run `pulumi up`."""
@@ -146,10 +153,10 @@ class Stack:
         state = parse(self.project.pulumi("stack", "export", "--show-secrets").text)
         return next(dict(each.outputs) for each in state.of_kind(kind) if each.name == name)
 
-    def client(self) -> dict[str, str]:
-        """What the services have: certificate, key, trusted, password."""
+    def client(self, name: str = "spinnaker") -> dict[str, str]:
+        """What the services of a Spinnaker have: certificate, key, trusted, password."""
         kind = "sealed-data-tier:spinnaker_redis_mtls:SpinnakerRedisMtls"
-        return dict(self.state(kind, "spinnaker")["client"])
+        return dict(self.state(kind, name)["client"])
 
     def authority(self) -> tuple[x509.Certificate, Any]:
         """The authority's certificate and key, to make certificates that it would never make."""
@@ -165,11 +172,11 @@ class Stack:
         return dict(line.removeprefix("-D").split("=", 1) for line in text.splitlines())
 
     def passwords(self) -> set[str]:
-        """Everything that must not be seen: Redis' password, and those of the key stores."""
+        """Everything that must not be seen: passwords of Redis, and of the key stores."""
         known = [self.options(name) for name in ("spinnaker", "other")]
         sent = {str(urlsplit(each["redis.connection"]).password) for each in known}
         found = {each["javax.net.ssl.keyStorePassword"] for each in known} | sent
-        assert len(found) == 3
+        assert len(found) == 4
         return found
 
     def _of_somebody_else(self) -> dict[str, Any]:
