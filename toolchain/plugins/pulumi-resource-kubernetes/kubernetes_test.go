@@ -83,10 +83,32 @@ func TestWhatIsInASecretIsSecret(t *testing.T) {
 	}
 }
 
+func TestWhatKubectlCopiedOfASecretIsSecretAndNotImported(t *testing.T) {
+	live := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "data": map[string]any{"a": "c2VjcmV0"},
+		"metadata": map[string]any{"name": "a", "annotations": map[string]any{lastApplied: `{"data":{"a":"c2VjcmV0"}}`}},
+	}}
+	annotations := outputs(live, property.Map{}).Get("metadata").AsMap().Get("annotations").AsMap()
+	if !annotations.Get(lastApplied).Secret() {
+		t.Error(annotations)
+	}
+	inputs := imported(live)
+	if _, has := inputs.Get("metadata").AsMap().GetOk("annotations"); has || !inputs.Get("data").Secret() {
+		t.Error(inputs)
+	}
+}
+
 func TestWhatIsReplaced(t *testing.T) {
 	named := func(name string, more map[string]any) property.Map {
 		more["metadata"] = map[string]any{"name": name, "namespace": "n"}
 		return properties(more)
+	}
+	spec := func(made map[string]any) map[string]any { return map[string]any{"spec": made} }
+	referring := func(role string) map[string]any {
+		return map[string]any{"roleRef": map[string]any{"kind": "Role", "name": role}}
+	}
+	held := func(immutable bool, value string) map[string]any {
+		return map[string]any{"immutable": immutable, "data": map[string]any{"k": value}}
 	}
 	selecting := func(app string) map[string]any {
 		return map[string]any{"spec": map[string]any{"selector": map[string]any{"matchLabels": map[string]any{"app": app}}}}
@@ -106,6 +128,22 @@ func TestWhatIsReplaced(t *testing.T) {
 			"data", p.DeleteReplace, true},
 		{"core/v1:Service", named("a", map[string]any{"spec": map[string]any{"type": "ClusterIP"}}),
 			named("a", map[string]any{"spec": map[string]any{"type": "NodePort"}}), "spec.type", p.Update, false},
+		{"core/v1:Service", named("a", spec(map[string]any{"clusterIP": "10.96.0.7"})),
+			named("a", spec(map[string]any{"clusterIP": "None"})), "spec.clusterIP", p.UpdateReplace, true},
+		{"core/v1:PersistentVolumeClaim", named("a", spec(map[string]any{"accessModes": []any{"ReadWriteOnce"}})),
+			named("a", spec(map[string]any{"accessModes": []any{"ReadWriteMany"}})),
+			"spec.accessModes[0]", p.UpdateReplace, true},
+		{"core/v1:PersistentVolumeClaim", named("a", spec(map[string]any{"storageClassName": "slow"})),
+			named("a", spec(map[string]any{"storageClassName": "fast"})), "spec.storageClassName", p.UpdateReplace, true},
+		{"core/v1:PersistentVolumeClaim", named("a", spec(map[string]any{})),
+			named("a", spec(map[string]any{"volumeName": "v"})), "spec.volumeName", p.AddReplace, true},
+		{"core/v1:PersistentVolumeClaim", named("a", spec(map[string]any{"resources": "1Gi"})),
+			named("a", spec(map[string]any{"resources": "2Gi"})), "spec.resources", p.Update, false},
+		{"rbac.authorization.k8s.io/v1:RoleBinding", named("a", referring("x")), named("a", referring("y")),
+			"roleRef.name", p.UpdateReplace, true},
+		{"core/v1:Secret", named("a", held(true, "1")), named("a", held(true, "2")), "data.k", p.UpdateReplace, true},
+		{"core/v1:Secret", named("a", held(false, "1")), named("a", held(true, "1")), "immutable", p.Update, false},
+		{"core/v1:Secret", named("a", held(true, "1")), named("a", held(false, "1")), "immutable", p.UpdateReplace, true},
 	} {
 		req := p.DiffRequest{Urn: urn("kubernetes:" + each.kind), OldInputs: each.old, Inputs: each.wanted}
 		diff, err := (&kubernetes{}).diff(context.Background(), req)
@@ -115,6 +153,26 @@ func TestWhatIsReplaced(t *testing.T) {
 		wanted := map[string]p.PropertyDiff{each.path: {Kind: each.as, InputDiff: true}}
 		if !reflect.DeepEqual(diff.DetailedDiff, wanted) || diff.DeleteBeforeReplace != each.first {
 			t.Errorf("%s: %v", each.kind, diff)
+		}
+	}
+}
+
+func TestWhatIsMutableIsReplacedOnlyWhereItIsImmutable(t *testing.T) {
+	k := &kubernetes{settings: settings{configMapMutable: true, secretMutable: true}}
+	for _, each := range []struct {
+		kind      string
+		immutable bool
+		as        p.DiffKind
+	}{
+		{"ConfigMap", false, p.Update}, {"ConfigMap", true, p.UpdateReplace},
+		{"Secret", false, p.Update}, {"Secret", true, p.UpdateReplace},
+	} {
+		made := func(value string) property.Map {
+			return properties(map[string]any{"immutable": each.immutable, "data": map[string]any{"k": value}})
+		}
+		req := p.DiffRequest{Urn: urn("kubernetes:core/v1:" + each.kind), OldInputs: made("1"), Inputs: made("2")}
+		if diff, err := k.diff(context.Background(), req); err != nil || diff.DetailedDiff["data.k"].Kind != each.as {
+			t.Errorf("%s: %v %v", each.kind, diff, err)
 		}
 	}
 }

@@ -136,7 +136,7 @@ func (k *kubernetes) apply(ctx context.Context, urn resource.URN, inputs propert
 	options := meta.ApplyOptions{FieldManager: managerOf(urn), Force: wanted.GetAnnotations()[patchForce] == "true"}
 	live, err := where.Apply(ctx, wanted.GetName(), wanted, options)
 	if err != nil {
-		return applied{}, refused(urn, wanted, err)
+		return applied{}, refused(urn, inputs, err)
 	}
 	live, unready := wait(ctx, where, live, limit(wanted, timeout))
 	return applied{identifier(live), outputs(live, inputs), unready}, nil
@@ -159,16 +159,8 @@ func managerOf(urn resource.URN) string {
 }
 
 // refused returns what the API server says, without what is secret.
-func refused(urn resource.URN, object *unstructured.Unstructured, err error) error {
-	said := err.Error()
-	if isSecret(object) {
-		data, _, _ := unstructured.NestedStringMap(object.Object, "data")
-		for _, value := range data {
-			if value != "" {
-				said = strings.ReplaceAll(said, value, "[secret]")
-			}
-		}
-	}
+func refused(urn resource.URN, inputs property.Map, err error) error {
+	said := redacted(err.Error(), inputs)
 	if failure.IsConflict(err) {
 		said += ": somebody else owns these fields; annotate the object with " + patchForce + `: "true" to take them over`
 	}

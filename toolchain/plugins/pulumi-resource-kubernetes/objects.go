@@ -20,6 +20,9 @@ const (
 
 var secretKeys = []string{"data", "stringData"}
 
+// lastApplied is where `kubectl apply` keeps a copy of all that it was given.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
 // object returns what the API server is sent for the inputs of a resource.
 func object(inputs property.Map) *unstructured.Unstructured {
 	made := &unstructured.Unstructured{Object: plain(property.New(inputs)).(map[string]any)}
@@ -101,9 +104,11 @@ func outputs(live *unstructured.Unstructured, inputs property.Map) property.Map 
 	return secretAs(made, inputs)
 }
 
-// secretAs returns properties in which everything is secret that is secret in others, and what is in a Secret.
+// secretAs returns properties in which everything is secret that is secret in others, and what is in a Secret; so is
+// kubectl's copy of an object, which can hold the same.
 func secretAs(made, others property.Map) property.Map {
 	made = asIn(property.New(made), property.New(others)).AsMap()
+	made = secretCopy(made)
 	if made.Get("kind").IsString() && made.Get("kind").AsString() == "Secret" {
 		for _, key := range secretKeys {
 			if value, has := made.GetOk(key); has {
@@ -112,6 +117,21 @@ func secretAs(made, others property.Map) property.Map {
 		}
 	}
 	return made
+}
+
+func secretCopy(made property.Map) property.Map {
+	metadata := made.Get("metadata")
+	if !metadata.IsMap() || !metadata.AsMap().Get("annotations").IsMap() {
+		return made
+	}
+	annotations := metadata.AsMap().Get("annotations")
+	copied, has := annotations.AsMap().GetOk(lastApplied)
+	if !has {
+		return made
+	}
+	kept := annotations.AsMap().Set(lastApplied, copied.WithSecret(true))
+	held := metadata.AsMap().Set("annotations", property.New(kept).WithSecret(annotations.Secret()))
+	return made.Set("metadata", property.New(held).WithSecret(metadata.Secret()))
 }
 
 func asIn(value, other property.Value) property.Value {
@@ -177,12 +197,16 @@ func decoded(inputs property.Map, live *unstructured.Unstructured) property.Valu
 	return property.New(now).WithSecret(true)
 }
 
-// imported returns the inputs that would make an object: all of it but what the API server fills in.
+// imported returns the inputs that would make an object: all of it but what the API server and kubectl fill in.
 func imported(live *unstructured.Unstructured) property.Map {
 	wanted := live.DeepCopy()
 	unstructured.RemoveNestedField(wanted.Object, "status")
 	for _, field := range []string{"creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"} {
 		unstructured.RemoveNestedField(wanted.Object, "metadata", field)
+	}
+	unstructured.RemoveNestedField(wanted.Object, "metadata", "annotations", lastApplied)
+	if len(wanted.GetAnnotations()) == 0 {
+		unstructured.RemoveNestedField(wanted.Object, "metadata", "annotations")
 	}
 	return secretAs(resource.FromResourcePropertyMap(resource.NewPropertyMapFromMap(wanted.Object)), property.Map{})
 }
