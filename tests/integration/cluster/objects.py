@@ -19,6 +19,8 @@ for name, inputs in given["objects"].items():
     opts = pulumi.ResourceOptions(
         provider=provider, depends_on=after, custom_timeouts=timeouts, import_=inputs.pop("import", None)
     )
+    if "type_of_secret" in inputs:
+        inputs["type"] = inputs.pop("type_of_secret")
     if "password" in inputs:
         inputs[inputs.pop("password")] = {"password": config.require_secret("password")}
     if kind in ("CustomResource", "CustomResourcePatch"):

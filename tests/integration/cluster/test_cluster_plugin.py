@@ -69,6 +69,24 @@ def workload(kind: str, **more: Any) -> dict[str, Any]:
     return {"type": f"apps/v1/{kind}", "spec": spec}
 
 
+def claim(of: str, *modes: str, **metadata: Any) -> dict[str, Any]:
+    """A claim of a storage class."""
+    spec = {"storageClassName": of, "accessModes": list(modes), "resources": {"requests": {"storage": "1Mi"}}}
+    return {"type": "core/v1/PersistentVolumeClaim", "spec": spec, **({"metadata": metadata} if metadata else {})}
+
+
+LATER = "later"
+"""A storage class whose volumes are made for the first pod that asks for one; nobody makes any here."""
+
+
+@pytest.fixture
+def later(cluster: Cluster) -> Iterator[None]:
+    mode = {"provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"}
+    cluster.apply({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": LATER}, **mode})
+    yield
+    cluster.kubectl("delete", "storageclass", LATER)
+
+
 CRD = "gadgets.lab.example.com"
 EVERYTHING: dict[str, Any] = {
     "space": {"type": "core/v1/Namespace"},
@@ -87,6 +105,7 @@ EVERYTHING: dict[str, Any] = {
         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "none"}}},
     },
     "service": {"type": "core/v1/Service", "spec": {"selector": LABELS, "ports": [{"port": 80}]}},
+    "claim": claim(LATER, "ReadWriteOnce"),
     "deployment": workload("Deployment", replicas=1),
     "set": workload("StatefulSet", serviceName="set"),
     "job": {"type": "batch/v1/Job", "spec": {"template": pods("true", restartPolicy="Never")}},
@@ -120,6 +139,7 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
+@pytest.mark.usefixtures("later")
 def test_every_kind_is_created_is_ready_stays_and_goes(objects: Objects) -> None:
     objects.declare(EVERYTHING)
     preview = objects.project.pulumi("preview", "--diff").text
@@ -139,8 +159,9 @@ def test_every_kind_is_created_is_ready_stays_and_goes(objects: Objects) -> None
     assert objects.project.up().unchanged
     assert objects.project.pulumi("refresh", "--yes", "--skip-preview").unchanged
     objects.project.destroy()
-    for kind in ("secret", "configmap", "deployment", "statefulset", "job", "role", "networkpolicy"):
-        assert not objects.exists(kind, names[kind if kind in names else "set"])
+    kinds = {"secret": "secret", "configmap": "config", "persistentvolumeclaim": "claim", "deployment": "deployment"}
+    for kind, name in {**kinds, "statefulset": "set", "job": "job", "role": "role", "networkpolicy": "policy"}.items():
+        assert not objects.exists(kind, names[name])
     assert not objects.cluster.kubectl("get", "crd", CRD, "--ignore-not-found")
 
 
@@ -155,7 +176,7 @@ def test_a_preview_needs_no_cluster(objects: Objects) -> None:
     }
     objects.project.configure({"kubeconfig": json.dumps(elsewhere), "password": PASSWORD})
     objects.declare(EVERYTHING)
-    assert "17 to create" in objects.project.pulumi("preview").text
+    assert "18 to create" in objects.project.pulumi("preview").text
 
 
 def config_map(data: dict[str, str], **metadata: Any) -> dict[str, Any]:
@@ -189,6 +210,35 @@ def test_what_cannot_change_is_replaced(objects: Objects) -> None:
     objects.up(config_map({"b": "3"}, name="fixed"), enable_config_map_mutable=True)
     changed = objects.get("configmap", "fixed")
     assert (changed["metadata"]["uid"], changed["data"]) == (uid, {"b": "3"})
+
+
+@pytest.mark.usefixtures("later")
+def test_what_the_api_server_never_changes_is_replaced(objects: Objects) -> None:
+    def declared(role: str, mode: str, address: str, value: str) -> dict[str, Any]:
+        named = {"metadata": {"name": "it"}}
+        ref = {"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": role}
+        spec = {"clusterIP": address, "selector": {"app": "none"}, "ports": [{"port": 80}]}
+        return {
+            "binding": {"type": "rbac/v1/RoleBinding", "role_ref": ref, **named},
+            "claim": claim(LATER, mode, name="it"),
+            "service": {"type": "core/v1/Service", "spec": spec, **named},
+            "config": {"type": "core/v1/ConfigMap", "data": {"a": value}, "immutable": True, **named},
+        }
+
+    def made() -> dict[str, dict[str, Any]]:
+        kinds = ("rolebinding", "persistentvolumeclaim", "service", "configmap")
+        return {kind: objects.get(kind, "it") for kind in kinds}
+
+    objects.up(declared("one", "ReadWriteOnce", "None", "1"), enable_config_map_mutable=True)
+    before = made()
+    up = objects.up(declared("two", "ReadWriteMany", "10.96.44.44", "2"), enable_config_map_mutable=True)
+    assert "4 replaced" in up.text
+    after = made()
+    assert [kind for kind, it in after.items() if it["metadata"]["uid"] == before[kind]["metadata"]["uid"]] == []
+    assert after["rolebinding"]["roleRef"]["name"] == "two"
+    assert after["persistentvolumeclaim"]["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert after["service"]["spec"]["clusterIP"] == "10.96.44.44"
+    assert after["configmap"]["data"] == {"a": "2"}
 
 
 def test_a_mutable_secret_loses_keys_that_are_left_out(objects: Objects) -> None:
@@ -238,6 +288,22 @@ def test_what_exists_is_imported(objects: Objects) -> None:
     assert objects.up(given).unchanged
 
 
+def test_a_secret_that_kubectl_made_is_imported_without_its_copy(objects: Objects) -> None:
+    encoded = base64.b64encode(PASSWORD.encode()).decode()
+    named = {"name": "old", "namespace": objects.namespace}
+    old = {"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": {"a": PASSWORD}}
+    objects.cluster.apply(old)
+    annotations = objects.get("secret", "old")["metadata"]["annotations"]
+    assert PASSWORD in annotations["kubectl.kubernetes.io/last-applied-configuration"]
+    data = {"data": {"a": encoded}, "type_of_secret": "Opaque"}
+    given: dict[str, Any] = {"type": "core/v1/Secret", "metadata": named, **data}
+    assert "1 imported" in objects.up({"secret": {**given, "import": f"{objects.namespace}/old"}}).text
+    assert objects.up({"secret": given}).unchanged
+    assert objects.project.pulumi("refresh", "--yes", "--skip-preview").unchanged
+    state = objects.project.pulumi("stack", "export").text
+    assert not [text for text in (PASSWORD, encoded) if text in state]
+
+
 def test_patches_set_their_fields_and_give_them_up(objects: Objects) -> None:
     def patch(name: str, **spec: Any) -> dict[str, Any]:
         named = {"api_version": "lab.example.com/v1", "kind": "Gadget", "metadata": {"name": name}}
@@ -273,14 +339,68 @@ def test_patches_set_their_fields_and_give_them_up(objects: Objects) -> None:
         objects.cluster.kubectl("delete", "crd", CRD)
 
 
+def test_a_rollout_that_is_late_has_failed_and_can_be_taken_back(objects: Objects) -> None:
+    def declared(image: str, *command: str) -> dict[str, Any]:
+        made = workload("Deployment", replicas=1, progressDeadlineSeconds=15)
+        container = made["spec"]["template"]["spec"]["containers"][0]
+        container |= {"image": node_image.pod_image(image), "imagePullPolicy": "Never", "command": command}
+        return {"it": {**made, "metadata": {"name": "it"}}}
+
+    objects.up(declared("valkey", "sleep", "infinity"))
+    late = "ProgressDeadlineExceeded"
+    done = objects.up(declared("nothing", "sleep", "infinity"), check=False)
+    assert late in done.text
+    assert "container it is ErrImageNeverPull" in done.text
+    done = objects.up(declared("valkey", "sh", "-c", "echo no such file >/dev/termination-log; exit 3"), check=False)
+    assert late in done.text
+    assert "ended with exit code 3 (Error): no such file" in done.text
+    objects.up(declared("valkey", "sleep", "infinity"))
+    assert objects.get("deployment", "it")["status"]["availableReplicas"] == 1
+
+
+def test_a_service_waits_for_its_endpoints(objects: Objects) -> None:
+    unready = workload("Deployment", replicas=1)
+    unready["metadata"] = {"annotations": {"pulumi.com/skipAwait": "true"}}
+    unready["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = {"exec": {"command": ["false"]}}
+    objects.up({"unready": unready})
+    wait_for(lambda: "Running" in objects.cluster.kubectl("-n", objects.namespace, "get", "pods"))
+    spec = {"selector": LABELS, "ports": [{"port": 80}]}
+    service = {"type": "core/v1/Service", "spec": spec, "timeout": "15s"}
+    others = {
+        "headless": {**service, "spec": {**spec, "clusterIP": "None"}},
+        "named": {**service, "spec": {"type": "ExternalName", "externalName": "db.example.com"}},
+        "free": {**service, "spec": {"ports": [{"port": 80}]}},
+    }
+    objects.up({"unready": unready, **others})
+    done = objects.up({"unready": unready, **others, "service": service}, check=False)
+    assert "not ready within 15s: 1 of 1 endpoints not ready" in done.text
+    assert "container it runs and is not ready" in done.text
+
+
+def test_a_claim_waits_for_its_volume(objects: Objects) -> None:
+    spec = {"capacity": {"storage": "1Mi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "by-hand"}
+    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "plugin"}}
+    objects.cluster.apply({**volume, "spec": {**spec, "hostPath": {"path": "/tmp"}}})
+    try:
+        objects.up({"claim": claim("by-hand", "ReadWriteOnce", name="it")})
+        assert objects.get("persistentvolumeclaim", "it")["status"]["phase"] == "Bound"
+        lacking = {"claim": {**claim("of-nobody", "ReadWriteOnce"), "timeout": "2s"}}
+        done = objects.up(lacking, check=False).text
+        assert 'it is Pending, not Bound: there is no PersistentVolume for it, and storage class "of-nobody"' in done
+    finally:
+        objects.project.destroy()
+        objects.cluster.kubectl("delete", "persistentvolume", "plugin")
+
+
 def test_failures_say_what_and_why(objects: Objects) -> None:
     failing = {"type": "batch/v1/Job", "spec": {"backoffLimit": 0, "template": pods("false", restartPolicy="Never")}}
     assert "the job failed" in objects.up({"job": failing}, check=False).text
     objects.project.destroy()
     never = workload("Deployment", replicas=1)
     never["spec"]["template"]["spec"]["nodeSelector"] = {"there": "is-none"}
-    done = objects.up({"never": {**never, "timeout": "2s"}}, check=False)
-    assert "not ready within 2s: 0 of 1 availableReplicas" in done.text
+    done = objects.up({"never": {**never, "timeout": "10s"}}, check=False)
+    assert "not ready within 10s: 0 of 1 availableReplicas" in done.text
+    assert "Unschedulable: 0/2 nodes are available" in done.text
     never["metadata"] = {"annotations": {"pulumi.com/skipAwait": "true"}}
     objects.up({"never": never})
     objects.project.destroy()

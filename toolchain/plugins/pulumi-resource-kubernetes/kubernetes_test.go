@@ -186,21 +186,3 @@ func TestTextOfASecretIsSentAsData(t *testing.T) {
 		t.Error(sent.Object)
 	}
 }
-
-func TestWhatAWorkloadLacks(t *testing.T) {
-	set := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "apps/v1", "kind": "StatefulSet",
-		"metadata": map[string]any{"generation": int64(2)},
-		"spec":     map[string]any{"replicas": int64(2)},
-		"status": map[string]any{
-			"observedGeneration": int64(2), "replicas": int64(2), "updatedReplicas": int64(2), "readyReplicas": int64(1),
-		},
-	}}
-	if lacks, final := unready(set); lacks != "1 of 2 readyReplicas" || final {
-		t.Error(lacks, final)
-	}
-	_ = unstructured.SetNestedField(set.Object, int64(2), "status", "readyReplicas")
-	if lacks, _ := unready(set); lacks != "" {
-		t.Error(lacks)
-	}
-}

@@ -138,7 +138,12 @@ func (k *kubernetes) apply(ctx context.Context, urn resource.URN, inputs propert
 	if err != nil {
 		return applied{}, refused(urn, inputs, err)
 	}
-	live, unready := wait(ctx, where, live, limit(wanted, timeout))
+	connected, err := k.connect()
+	if err != nil {
+		return applied{}, err
+	}
+	thing := awaited{objects: connected.objects, where: where, inputs: inputs}
+	live, unready := thing.wait(ctx, live, limit(wanted, timeout))
 	return applied{identifier(live), outputs(live, inputs), unready}, nil
 }
 

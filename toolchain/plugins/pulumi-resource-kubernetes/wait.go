@@ -4,18 +4,35 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+	discovery "k8s.io/api/discovery/v1"
 	failure "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 )
 
 const (
 	patience = 10 * time.Minute
 	interval = 500 * time.Millisecond
+	glance   = 5 * time.Second // how often it is asked why pods do not run
+
+	unseen   = "its controller has not seen it yet"
+	lateness = "ProgressDeadlineExceeded"
+)
+
+// Where is found what belongs to an object.
+var (
+	endpointSlices = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
+	storageClasses = schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}
+	replicaSets    = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "replicasets"}
+	pods           = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 )
 
 // limit returns how long an object may take to become ready; not at all if nobody wants to wait.
@@ -30,35 +47,60 @@ func limit(object *unstructured.Unstructured, seconds float64) time.Duration {
 	return deadline(seconds)
 }
 
-// wait returns an object as it is when it is ready, or when the time is over, and what it lacks then.
-func wait(
-	ctx context.Context, where dynamic.ResourceInterface, live *unstructured.Unstructured, limit time.Duration,
+// awaited is what has to be known to wait for an object.
+type awaited struct {
+	objects dynamic.Interface
+	where   dynamic.ResourceInterface
+	inputs  property.Map
+	// late is when its rollout had been found to be late before it was changed: that says nothing of the present one.
+	late string
+}
+
+// wait returns an object as it is when it is ready, or when it cannot become so or the time is over, and what it lacks then.
+func (a awaited) wait(
+	ctx context.Context, live *unstructured.Unstructured, limit time.Duration,
 ) (*unstructured.Unstructured, *p.InitializationFailed) {
 	if limit == 0 {
 		return live, nil
 	}
 	until := time.Now().Add(limit)
+	a.late, _ = late(live)
+	var why []string
+	var looked time.Time
 	for {
-		lacks, final := unready(live)
+		lacks, final := a.unready(ctx, live)
 		if lacks == "" {
 			return live, nil
 		}
-		if final || time.Now().After(until) {
-			if !final {
-				lacks = fmt.Sprintf("not ready within %s: %s", limit, lacks)
-			}
-			return live, &p.InitializationFailed{Reasons: []string{lacks}}
+		over := time.Now().After(until)
+		if final || over || time.Since(looked) > glance {
+			why, looked = a.troubles(ctx, live), time.Now()
+			p.GetLogger(ctx).InfoStatus(redacted(strings.Join(append([]string{lacks}, why...), "; "), a.inputs))
+		}
+		if over && !final {
+			lacks = fmt.Sprintf("not ready within %s: %s", limit, lacks)
+		}
+		if final || over {
+			return live, a.failed(lacks, why)
 		}
 		select {
 		case <-ctx.Done():
-			return live, &p.InitializationFailed{Reasons: []string{"cancelled: " + lacks}}
+			return live, a.failed("cancelled: "+lacks, why)
 		case <-time.After(interval):
 		}
 		// What cannot be read now can be soon.
-		if now, err := where.Get(ctx, live.GetName(), meta.GetOptions{}); err == nil {
+		if now, err := a.where.Get(ctx, live.GetName(), meta.GetOptions{}); err == nil {
 			live = now
 		}
 	}
+}
+
+func (a awaited) failed(lacks string, why []string) *p.InitializationFailed {
+	reasons := append([]string{lacks}, why...)
+	for i := range reasons {
+		reasons[i] = redacted(reasons[i], a.inputs)
+	}
+	return &p.InitializationFailed{Reasons: reasons}
 }
 
 // gone waits until an object is no more.
@@ -84,10 +126,14 @@ func gone(ctx context.Context, where dynamic.ResourceInterface, name string, lim
 }
 
 // unready returns what an object lacks to be ready, "" if nothing, and whether no time will change that.
-func unready(live *unstructured.Unstructured) (lacks string, final bool) {
+func (a awaited) unready(ctx context.Context, live *unstructured.Unstructured) (lacks string, final bool) {
 	switch live.GroupVersionKind().GroupKind().String() {
 	case "Deployment.apps":
-		return rollout(live, "updatedReplicas", "availableReplicas"), false
+		lacks := rollout(live, "updatedReplicas", "availableReplicas")
+		if since, why := late(live); lacks != "" && lacks != unseen && since != "" && since != a.late {
+			return fmt.Sprintf("%s: %s: %s", lateness, lacks, why), true
+		}
+		return lacks, false
 	case "StatefulSet.apps":
 		return rollout(live, "updatedReplicas", "readyReplicas"), false
 	case "Pod":
@@ -101,6 +147,10 @@ func unready(live *unstructured.Unstructured) (lacks string, final bool) {
 			return "the job failed: " + message(live, "Failed"), true
 		}
 		return condition(live, "Complete"), false
+	case "Service":
+		return a.served(ctx, live), false
+	case "PersistentVolumeClaim":
+		return a.bound(ctx, live), false
 	case "CustomResourceDefinition.apiextensions.k8s.io":
 		return condition(live, "Established"), false
 	case "Namespace":
@@ -114,7 +164,7 @@ func unready(live *unstructured.Unstructured) (lacks string, final bool) {
 // rollout returns what a workload lacks until all of its replicas are of the present generation and serve.
 func rollout(live *unstructured.Unstructured, updated, serving string) string {
 	if observed, _, _ := unstructured.NestedInt64(live.Object, "status", "observedGeneration"); observed < live.GetGeneration() {
-		return "its controller has not seen it yet"
+		return unseen
 	}
 	wanted, given, _ := unstructured.NestedInt64(live.Object, "spec", "replicas")
 	if !given {
@@ -126,6 +176,76 @@ func rollout(live *unstructured.Unstructured, updated, serving string) string {
 		}
 	}
 	return ""
+}
+
+// late returns since when the rollout of a Deployment has made no progress for longer than its progressDeadlineSeconds,
+// "" if it does, and what its controller says.
+func late(live *unstructured.Unstructured) (since, why string) {
+	found := lookup(live, "Progressing")
+	if found["status"] != "False" || found["reason"] != lateness {
+		return "", ""
+	}
+	since, _ = found["lastUpdateTime"].(string)
+	return since, message(live, "Progressing")
+}
+
+// served returns what a Service lacks until none of its endpoints is unready and a load balancer has its address. One
+// that selects no pods yet lacks nothing: they may be made after it.
+func (a awaited) served(ctx context.Context, live *unstructured.Unstructured) string {
+	spec, _, _ := unstructured.NestedMap(live.Object, "spec")
+	if addresses, _, _ := unstructured.NestedSlice(live.Object, "status", "loadBalancer", "ingress"); spec["type"] ==
+		"LoadBalancer" && len(addresses) == 0 {
+		return "no load balancer has an address for it yet"
+	}
+	if spec["type"] == "ExternalName" || spec["clusterIP"] == "None" || spec["selector"] == nil {
+		return ""
+	}
+	slices, err := a.objects.Resource(endpointSlices).Namespace(live.GetNamespace()).List(
+		ctx, meta.ListOptions{LabelSelector: discovery.LabelServiceName + "=" + live.GetName()})
+	switch {
+	case failure.IsForbidden(err):
+		return "" // who may not look cannot wait
+	case err != nil:
+		return "its endpoints cannot be read: " + err.Error()
+	case len(slices.Items) == 0:
+		return "its endpoints are not known yet"
+	}
+	all, unready := 0, 0
+	for _, each := range slices.Items {
+		var slice discovery.EndpointSlice
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(each.Object, &slice); err != nil {
+			return "its endpoints cannot be read: " + err.Error()
+		}
+		for _, endpoint := range slice.Endpoints {
+			if is := endpoint.Conditions; is.Terminating == nil || !*is.Terminating {
+				all++
+				if is.Ready != nil && !*is.Ready {
+					unready++
+				}
+			}
+		}
+	}
+	if unready > 0 {
+		return fmt.Sprintf("%d of %d endpoints not ready", unready, all)
+	}
+	return ""
+}
+
+// bound returns what a claim lacks until it has a volume. Where its storage class makes one for the first pod that asks
+// for it, it has to wait for that pod.
+func (a awaited) bound(ctx context.Context, live *unstructured.Unstructured) string {
+	phase, _, _ := unstructured.NestedString(live.Object, "status", "phase")
+	if phase == "Bound" {
+		return ""
+	}
+	class, _, _ := unstructured.NestedString(live.Object, "spec", "storageClassName")
+	if phase == "Pending" && class != "" {
+		found, err := a.objects.Resource(storageClasses).Get(ctx, class, meta.GetOptions{})
+		if err == nil && found.Object["volumeBindingMode"] == "WaitForFirstConsumer" {
+			return ""
+		}
+	}
+	return fmt.Sprintf("it is %s, not Bound: there is no PersistentVolume for it, and storage class %q has made none", phase, class)
 }
 
 // condition returns why a condition does not hold, "" if it does.
