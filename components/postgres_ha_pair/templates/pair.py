@@ -46,6 +46,7 @@ _FACTS: Final = Path("/usr/local/lib/postgres-pair/pair.json")
 _ANSWER_S: Final = 5
 _RESTART_S: Final = 120  # for one restart, or one switchover
 _ARCHIVED_S: Final = 60  # in which a segment of WAL reaches the repository
+_NO_ANSWER: Final = 99  # info's status code of a repository that it could not read
 # What pgBackRest tells a server whose data it restored.
 _REPLAY: Final = ("restore_command", "recovery_target", "recovery_target_time", "recovery_target_action")
 _MB: Final = 1024 * 1024
@@ -574,18 +575,16 @@ class Pair:
         command = self._pgbackrest("info")
         os.execvp(command[0], command)  # noqa: S606
 
-    def _restorable(self, at: datetime | None, label: str | None) -> None:
-        """Refuse what no backup leads to, before anything is stopped."""
-        run = subprocess.run(
-            self._pgbackrest("info", "--output=json"), capture_output=True, text=True, cwd="/", check=False
-        )
-        if run.returncode:
-            raise Trouble(f"the repository on {self.repository} does not answer: {run.stdout.strip()[-500:]}")
-        ends = {each["label"]: each["timestamp"]["stop"] for each in json.loads(run.stdout)[0]["backup"]}
-        if label is not None and label not in ends:
-            raise Trouble(f"{label} is none of the backups: {', '.join(ends) or 'there is none'}")
-        if not [end for end in ends.values() if at is None or end < at.timestamp()]:
-            raise Trouble("no backup ended before that time" if ends else "there is no backup")
+    def _info(self, *options: str) -> dict[str, Any]:
+        """Return what the repository has of this pair."""
+        command = self._pgbackrest(*options, "info", "--output=json")
+        run = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+        # What goes wrong at the repository is no failure of `info`: it is in what that says.
+        known = {} if run.returncode else dict(json.loads(run.stdout)[0])
+        if run.returncode or known["status"]["code"] == _NO_ANSWER:
+            said = run.stdout + run.stderr
+            raise Trouble(f"the repository on {self.repository} does not answer: {' '.join(said.split())[-500:]}")
+        return known
 
     def restore(self, words: list[str]) -> None:
         """Take the whole pair back: this node from the repository, the other one after it."""
@@ -594,15 +593,17 @@ class Pair:
         parser.add_argument("--set", dest="label", help="a backup to begin with; default: the last one before the time")
         parser.add_argument("--force", action="store_true", help="overwrite this node's data")
         given = parser.parse_args(words)
-        self._restorable(given.time, given.label)
-        leaders = [each["name"] for each in self.members() if each["role"] == "leader"]
-        if leaders not in ([], [self.name]):
-            raise Trouble(f"{leaders[0]} leads: restore there, or make {self.name} lead by postgres-pair switchover")
+        restorable(self._info()["backup"], given.time, given.label)
+        leader = self.etcd_value("leader")
+        if leader not in ("", self.name):
+            raise Trouble(f"{leader} leads: restore there, or make {self.name} lead by postgres-pair switchover")
         if not given.force:
             raise Trouble("this overwrites both servers, and what was written after that time is gone: add --force")
-        self.rest("/config", method="PATCH", body={"pause": True})
-        try:
+        # After one that failed Patroni does not run, and failover is paused already.
+        if self.is_running() or not json.loads(self.etcd_value("config") or "{}").get("pause"):
+            self.rest("/config", method="PATCH", body={"pause": True})
             self._heard()
+        try:
             self._stop()
             self._bring_back(given.time, given.label)
             self._recover()
@@ -646,16 +647,22 @@ class Pair:
         self._publish(log, "", user)
         self._control("-l", str(log), "-o", "-c listen_addresses=''", "start")
         try:
-            self.until(self._replayed)
+            replayed = self.until(self._replayed)
         except Trouble as trouble:
-            raise Trouble(f"{trouble}: {log.read_text()[-500:].strip()}") from None
+            raise Trouble(f"{trouble}: {log.read_text()[-800:].strip()}") from None
+        if not replayed:
+            raise Trouble(f"PostgreSQL ended: {log.read_text()[-800:].strip()}")
         # Of no use to a primary, and wrong for a standby that is a copy of this.
         self.sql("".join(f"ALTER SYSTEM RESET {name};\n" for name in _REPLAY))
         say("replayed the WAL")
 
-    def _replayed(self) -> None:
+    def _replayed(self) -> bool:
+        """Return whether it is done, and not ended by itself, which it does where the WAL does not reach the time."""
+        if not (self.data / "postmaster.pid").exists():
+            return False
         if self.sql("SELECT pg_is_in_recovery()").strip() == "t":
             raise Trouble("it still replays WAL")
+        return True
 
     def _lead(self) -> None:
         """Lead with what was restored."""
@@ -718,6 +725,33 @@ def moment(text: str) -> datetime:
     if at.tzinfo is None:
         raise ValueError(text)
     return at
+
+
+def restorable(backups: list[dict[str, Any]], at: datetime | None, label: str | None = None) -> dict[str, Any]:
+    """Return the backup that a restore begins with.
+
+    Args:
+        backups: What pgBackRest says of them, oldest first.
+        at: The time to go back to; None for all that there is.
+        label: The backup to begin with; None for the last one before that time.
+
+    Raises:
+        Trouble: If no backup leads there.
+    """
+    if not backups:
+        raise Trouble("there is no backup")
+    ends = {each["label"]: datetime.fromtimestamp(each["timestamp"]["stop"], UTC) for each in backups}
+    if label is not None and label not in ends:
+        raise Trouble(f"{label} is none of the backups: {', '.join(ends)}")
+    if at is not None and at > datetime.now(UTC):
+        raise Trouble(f"{at} has not come yet")
+    # pgBackRest counts in whole seconds.
+    fitting = [name for name, end in ends.items() if at is None or end < at.replace(microsecond=0)]
+    if not fitting:
+        raise Trouble(f"no backup ended before that time: the first one did at {min(ends.values())}")
+    if label is not None and label not in fitting:
+        raise Trouble(f"{label} ended at {ends[label]}, not before that time: the last one before it is {fitting[-1]}")
+    return next(each for each in backups if each["label"] == (label or fitting[-1]))
 
 
 def _unverified() -> ssl.SSLContext:

@@ -137,3 +137,42 @@ def test_a_restored_pair_fails_over_and_goes_back_again(kept: Stack) -> None:
     kept.pair(leader, "restore", "--time", before, "--force")
     kept.wait_until_whole()
     assert {rows(kept, host) for host in NODES} == {"3\n"}
+
+
+def test_what_cannot_be_restored_is_refused_before_anything_stops(kept: Stack) -> None:
+    leader, early = kept.leader(), now(kept)
+    server = kept.postmaster(leader)
+    kept.pair("witness", "backup", "diff")
+    last = backups(kept)[-1]["label"]
+    for words, told in (
+        (("--set", "20010101-000000F"), "20010101-000000F is none of the backups: "),
+        (("--set", last, "--time", early), f"{last} ended at "),
+        (("--time", "2100-01-01 00:00:00+00"), "2100-01-01 00:00:00+00:00 has not come yet"),
+    ):
+        assert told in kept.pair(leader, "restore", *words, "--force", check=False).stderr
+    assert kept.postmaster(leader) == server
+    assert kept.whole()
+
+
+def test_the_whole_pair_goes_back_to_a_backup(kept: Stack) -> None:
+    leader = kept.leader()
+    label = backups(kept)[-1]["label"]
+    kept.postgres(leader, "INSERT INTO kept VALUES (6)", database=DATABASE)
+    kept.pair(leader, "restore", "--set", label, "--force")
+    kept.wait_until_whole()
+    assert {rows(kept, host) for host in NODES} == {"3\n"}
+
+
+def test_a_restore_that_failed_is_done_again_with_all_that_there_is(kept: Stack) -> None:
+    leader, timeline = kept.leader(), kept.timeline()
+    kept.postgres(leader, "INSERT INTO kept VALUES (7)", database=DATABASE)
+    # Nothing was written after that time, so that no WAL leads there.
+    failed = kept.pair(leader, "restore", "--time", now(kept), "--force", check=False)
+    assert "recovery ended before configured recovery target was reached" in failed.stderr
+    assert "Failover is paused: mend it, and restore again" in failed.stderr
+    kept.pair(leader, "restore", "--force")
+    kept.wait_until_whole()
+    assert kept.leader() == leader
+    assert kept.timeline() > timeline
+    assert {rows(kept, host) for host in NODES} == {"4\n"}
+    kept.postgres(leader, "DELETE FROM kept WHERE number = 7", database=DATABASE)

@@ -81,6 +81,54 @@ def test_a_time_says_of_which_zone_it_is() -> None:
         pair.moment("2030-01-31 12:00:00")
 
 
+def ended(label: str, day: int) -> dict[str, Any]:
+    return {"label": label, "timestamp": {"stop": int(datetime(2020, 1, day, tzinfo=UTC).timestamp())}}
+
+
+ENDED: Final = [ended("20200105-000000F", 5), ended("20200105-000000F_20200107-000000D", 7)]
+FIRST: Final = ENDED[0]["label"]
+SECOND: Final = ENDED[1]["label"]
+
+
+@pytest.mark.parametrize(
+    ("at", "label", "begins"),
+    [
+        (None, None, SECOND),
+        (None, FIRST, FIRST),
+        ("2020-01-06 00:00:00+00", None, FIRST),
+        ("2020-01-08 00:00:00+00", None, SECOND),
+        ("2020-01-08 00:00:00+00", FIRST, FIRST),
+    ],
+)
+def test_a_restore_begins_with_the_last_backup_before_its_time(at: str | None, label: str | None, begins: str) -> None:
+    assert pair.restorable(ENDED, pair.moment(at) if at else None, label)["label"] == begins
+
+
+@pytest.mark.parametrize(
+    ("at", "label", "told"),
+    [
+        (
+            "2020-01-05 00:00:00.9+00",
+            None,
+            "no backup ended before that time: the first one did at 2020-01-05 00:00:00",
+        ),
+        ("2020-01-06 00:00:00+00", SECOND, f"{SECOND} ended at 2020-01-07 00:00:00+00:00, not before that time: "),
+        ("2020-01-06 00:00:00+00", SECOND, f"the last one before it is {FIRST}"),
+        ("2200-01-01 00:00:00+00", None, "2200-01-01 00:00:00+00:00 has not come yet"),
+        (None, "20200101-000000F", f"20200101-000000F is none of the backups: {FIRST}, {SECOND}"),
+    ],
+)
+def test_what_no_backup_leads_to_is_refused(at: str | None, label: str | None, told: str) -> None:
+    with pytest.raises(pair.Trouble) as refused:
+        pair.restorable(ENDED, pair.moment(at) if at else None, label)
+    assert told in str(refused.value)
+
+
+def test_nothing_is_restored_of_nothing() -> None:
+    with pytest.raises(pair.Trouble, match="there is no backup"):
+        pair.restorable([], None)
+
+
 NOW: Final = 1_895_650_000.0
 
 
