@@ -143,11 +143,15 @@ class PostgresHaPair(pulumi.ComponentResource):
             self.roles.append(Role(f"{name}-{host.host_name}-etcd", host, member.etcd_spec(), self._turn(args.after)))
         generations, passwords = list(shared.accepted[PATRONI]), shared.accepted[PATRONI].values()
         logins = combined(lambda *known: rendering.etcd_users(dict(zip(generations, known, strict=True))), *passwords)
+        # An etcd whose majority was lost knows nobody when it comes back.
+        incarnations = combined(
+            lambda *known: f"incarnations {' '.join(known)}\n", *(member.host.args.incarnation for member in members)
+        )
         host = members[-1].host
         return host.command(
             f"{name}-etcd-access",
             host.as_root(f"{ETCD_LIBRARY}/member access"),
-            stdin=host.with_sudo_password(secret(logins)),
+            stdin=host.with_sudo_password(secret(combined("{}{}".format, logins, incarnations))),
             parent=self,
             depends_on=list(self.roles),
         )
