@@ -330,6 +330,7 @@ class Member:
                 Validation(
                     name="data, ports and parameters", command=f"python3 @{{{COMMAND}}} examine {staged}", timeout=60
                 ),
+                *([_begins_rightly()] if settings.backup else ()),
             ),
             checks=(
                 Check(
@@ -358,6 +359,12 @@ def pgbackrest_directories() -> tuple[Directory, ...]:
         Directory(path="/var/spool/pgbackrest", mode=0o750, discard=True, **kept),
         Directory(path="/var/log/pgbackrest", mode=0o750, discard=True, **kept),
     )
+
+
+def _begins_rightly() -> Validation:
+    read = (_FACTS, PGBACKREST_CONF, *(f"{TLS}/{name}" for name in ("root.crt", "node.crt", "node.key")))
+    command = f"python3 @{{{COMMAND}}} examine-backups {' '.join(f'@{{{path}}}' for path in read)}"
+    return Validation(name="backups", command=command, timeout=60)
 
 
 def _has_program(fence: FenceSettings) -> Validation:

@@ -266,6 +266,7 @@ def facts(settings: PostgresHaSettings, here: Place, group: Group) -> str:
         "adopt": settings.adopt == here.name,
         "watchdog": settings.watchdog.value,
         "repository": group.witness.name if settings.backup else "",
+        "bootstrap": settings.backup.bootstrap or "" if settings.backup else "",
         "settleSeconds": settings.settle_seconds,
         "configuration": CONFIGURATION,
         "library": LIBRARY,

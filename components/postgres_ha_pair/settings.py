@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Final
@@ -39,6 +40,7 @@ _VALUE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
 # What systemd hands on as it is.
 _ARGUMENT: Final = re.compile(r"[!-#&-~]+")
 _DATA_NODES: Final = 2
+_LATEST: Final = "latest"
 _RESERVED_USERS: Final = ("postgres", "public", "none", "user", "all", "replication", "sameuser", "samerole")
 _RESERVED_DATABASES: Final = ("postgres", "template0", "template1", "all", "replication", "sameuser", "samerole")
 _ALTERNATE: Final = "_alternate"
@@ -86,6 +88,17 @@ def _calendar(text: str) -> str:
     return text
 
 
+def _beginning(text: str) -> str:
+    try:
+        known = text == _LATEST or datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        known = False
+    if not known:
+        fix = f"write {_LATEST}, or a time with its zone, as in '2030-01-31 12:00:00+00'"
+        raise ValueError(f"{text!r} is nothing to begin with: {fix}")
+    return text
+
+
 def _passphrase(given: SecretStr) -> SecretStr:
     text = given.get_secret_value()
     if len(text) < _SHORTEST_PASSPHRASE or not _VALUE.fullmatch(text):
@@ -115,6 +128,7 @@ def _word(text: str) -> str:
 Argument = Annotated[str, AfterValidator(_argument)]
 Word = Annotated[str, AfterValidator(_word)]
 Calendar = Annotated[str, AfterValidator(_calendar)]
+Beginning = Annotated[str, AfterValidator(_beginning)]
 PlainSecret = Annotated[SecretStr, AfterValidator(_plain_secret)]
 Parameter = Annotated[str, AfterValidator(_parameter)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
@@ -394,6 +408,9 @@ class BackupSettings(Settings):
         max_age: Age of the newest backup from which on `make verify` fails, default `2d`.
         processes: Processes that compress and copy at a time, default 2.
         port: TLS port of pgBackRest on all three hosts, default 8432.
+        bootstrap: What a pair that is made anew begins with: `latest`, all that the repository has, or a time with its
+            zone, such as `2030-01-31 12:00:00+00`; default: nothing. Where there is data, or a cluster that etcd knows
+            of, it changes nothing.
     """
 
     cipher_pass: Annotated[SecretStr, AfterValidator(_passphrase)]
@@ -407,6 +424,7 @@ class BackupSettings(Settings):
     max_age: Duration = "2d"
     processes: int = Field(default=2, ge=1, le=999)
     port: Port = 8432
+    bootstrap: Beginning | None = None
 
 
 class FenceSettings(Settings):
@@ -546,6 +564,9 @@ class PostgresHaSettings(Settings):
             yield ("adopt",), f"{self.adopt!r} is none of the nodes: name one of {', '.join(hosts)}"
         if self.adopt is not None and self.adopt in hosts[1:]:
             yield ("adopt",), f"{self.adopt!r} has to be the first primary: list it first in nodes"
+        if self.adopt is not None and self.backup and self.backup.bootstrap:
+            text = f"{self.backup.bootstrap!r} with adopt ({self.adopt}): the pair begins with that host's data"
+            yield ("backup", "bootstrap"), f"{text} or with a backup; leave one out"
 
     def _applications(self) -> Iterator[Problem]:
         names = [database.name for database in self.databases]

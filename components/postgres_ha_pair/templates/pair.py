@@ -10,8 +10,9 @@
 
 By systemd and by the role that puts this here:
 
-    postgres-pair prepare       before a start and a reload: what only the host knows
+    postgres-pair prepare       before a start and a reload: what only the host knows, and before the first one a backup
     postgres-pair examine FACTS FILE…   whether Patroni would start with these files, and with the data that is here
+    postgres-pair examine-backups FACTS FILE…   whether a pair that is new may begin beside what the repository has
     postgres-pair healthy       exit code 0 once this node serves, and has what was written
     postgres-pair accounts      on the leader: roles and databases as written; elsewhere nothing
     postgres-pair settle        until roles and databases are as written, wherever the leader is
@@ -27,6 +28,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -35,7 +37,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +51,15 @@ _ARCHIVED_S: Final = 60  # in which a segment of WAL reaches the repository
 _NO_ANSWER: Final = 99  # info's status code of a repository that it could not read
 # What pgBackRest tells a server whose data it restored.
 _REPLAY: Final = ("restore_command", "recovery_target", "recovery_target_time", "recovery_target_action")
+# backup.bootstrap's word for all that the repository has.
+_LATEST: Final = "latest"
+# What a data directory holds while it is restored: pgBackRest's list, the order to replay, and a note of our own.
+_NOTE: Final = "bootstrap.unfinished"
+_UNFINISHED: Final = ("backup.manifest", "recovery.signal", _NOTE)
+# By which pgBackRest is told where files are that are staged.
+_OPTIONS: Final = ("config", "repo1-host-ca-file", "repo1-host-cert-file", "repo1-host-key-file")
+_TIMELINE: Final = "Latest checkpoint's TimeLineID"
+_SOCKETS: Final = Path("/var/run/postgresql")
 _MB: Final = 1024 * 1024
 _GB: Final = 1024 * _MB
 _SSL_REQUEST: Final = struct.pack("!ii", 8, 80877103)  # protocol.sgml, "SSLRequest"
@@ -82,6 +93,8 @@ class Pair:
         self.adopt: bool = known["adopt"]
         self.watchdog: str = known["watchdog"]
         self.repository: str = known["repository"]
+        self.first: str = next(iter(self.nodes))
+        self.bootstrap: str = known["bootstrap"]
         self.settle_seconds: int = known["settleSeconds"]
         self.configuration = Path(known["configuration"])
         self.library = Path(known["library"])
@@ -90,6 +103,9 @@ class Pair:
         self.tls = Path(known["tls"])
         self.packages: list[str] = known["packages"]
         self.member: str = known["member"]
+        # There from the start of a restore until somebody leads with it: empty, then system identifier and timeline.
+        self.mark = self.library / "bootstrap"
+        self.failure = self.run / "bootstrap.error"
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -117,7 +133,7 @@ class Pair:
             raise Trouble(f"Patroni on {node or self.name} does not answer: {error}") from None
         return json.loads(text) if text.startswith("{") else text
 
-    def sql(self, text: str, directory: Path = Path("/var/run/postgresql")) -> str:
+    def sql(self, text: str, directory: Path = _SOCKETS) -> str:
         """Run SQL as postgres, by the local socket in a directory."""
         command = ["runuser", "-u", "postgres", "--", str(self.binaries / "psql"), "-XAtq", "-F", "\t"]
         command += ["-v", "ON_ERROR_STOP=1", "-h", str(directory), "-p", str(self.port), "-d", "postgres"]
@@ -131,11 +147,14 @@ class Pair:
 
     def etcd_value(self, key: str) -> str:
         """Return what etcd has at a key of the pair, empty if nothing."""
+        return self._etcd("get", key, "--print-value-only")
+
+    def _etcd(self, verb: str, key: str, *words: str) -> str:
         tls = self.etcd_tls
         command = ["etcdctl", "--endpoints", ",".join(self.etcd), "--command-timeout", f"{_ANSWER_S}s"]
         command += ["--cacert", str(tls / "root.crt"), "--cert", str(tls / "administrator.crt")]
-        command += ["--key", str(tls / "administrator.key"), "get", f"/service/{self.scope}/{key}"]
-        run = subprocess.run([*command, "--print-value-only"], capture_output=True, text=True, check=False)
+        command += ["--key", str(tls / "administrator.key"), verb, f"/service/{self.scope}/{key}", *words]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             raise Trouble(f"etcd does not answer: {run.stderr.strip()[-300:]}")
         return run.stdout.strip()
@@ -158,6 +177,8 @@ class Pair:
             Trouble: With the directory and the fix.
         """
         version = self.data / "PG_VERSION"
+        if self._unfinished():
+            return False
         if not version.exists():
             left = [each.name for each in self.data.iterdir()] if self.data.is_dir() else []
             if left:
@@ -169,6 +190,9 @@ class Pair:
         has = self.control_data()
         own, known = has["Database system identifier"], self.etcd_value("initialize")
         if known == own:
+            self._refuse_older_than_restore(has)
+            return False
+        if not known and self._restored().startswith(f"{own} "):
             return False
         if known:
             text = f"{self.data} holds another cluster ({own}) than the pair's ({known})"
@@ -187,7 +211,10 @@ class Pair:
         if self.data.is_dir() and self.data.stat().st_uid != user.pw_uid:
             # The account may have come anew, with another number, after the data had been kept.
             subprocess.run(["chown", "-R", "postgres:postgres", str(self.data)], check=True)
-        adopted = False if self.is_running() else self.may_start()
+        running = self.is_running()
+        if not running:
+            self.begin()
+        adopted = False if running else self.may_start()
         if (self.data / "PG_VERSION").exists():
             self._take_over_configuration(user)
         if adopted:
@@ -382,6 +409,8 @@ class Pair:
         try:
             self.serves()
         except Trouble:
+            if story := self._bootstrap_story():
+                raise Trouble(story) from None
             if not self.comes_first():
                 raise
         if wrong := self.sql("SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL").strip():
@@ -470,6 +499,7 @@ class Pair:
     def accounts(self) -> None:
         """Bring roles and databases to what is written, if this node leads."""
         if self.serves() == "primary":
+            self._tell_restored()
             path = self.library / "accounts.sql"
             text = path.read_text()
             mark = f"ALTER DATABASE postgres SET sealed_data_tier.accounts = '{self._digest()}';\n"
@@ -557,6 +587,163 @@ class Pair:
         self.until(self.whole)
         self._heard()
 
+    # --- beginning with a backup ---------------------------------------------------------------------------------
+    # Patroni's own custom bootstrap would let every account of the host in as the superuser until it is done (`trust`),
+    # and leaves its lock in etcd when its host is lost meanwhile. Here Patroni finds a cluster that is whole already.
+
+    def is_new(self) -> bool:
+        """Whether this pair has not begun yet: there is no data here, and etcd knows of none."""
+        has_data = self.data.is_dir() and any(self.data.iterdir()) and not self._unfinished()
+        return not has_data and not self.adopt and not self.etcd_value("initialize")
+
+    def examine_backups(self, files: list[Path]) -> None:
+        """Refuse to begin a pair without the backups that it has, or with one that is not there.
+
+        Args:
+            files: Staged: pgBackRest's configuration, the root, this node's certificate and its key.
+        """
+        if not self.is_new():
+            return
+        user = pwd.getpwnam("postgres")
+        trial = self.run / "trial"
+        shutil.rmtree(trial, ignore_errors=True)
+        trial.mkdir(mode=0o700, parents=True)
+        os.chown(trial, user.pw_uid, user.pw_gid)
+        try:
+            options = []
+            for name, file in zip(_OPTIONS, files, strict=True):
+                self._publish(trial / name, file.read_text(), user)
+                options.append(f"--{name}={trial / name}")
+            known = self._info(*options)
+        finally:
+            shutil.rmtree(trial, ignore_errors=True)
+        if self.bootstrap:
+            self._beginning(known)
+        elif known["db"]:
+            self._refuse_backups(known)
+
+    def _beginning(self, known: dict[str, Any]) -> datetime | None:
+        """Return the time that the pair begins with, None for the latest, if the repository leads there."""
+        at = None if self.bootstrap == _LATEST else moment(self.bootstrap)
+        try:
+            chosen = restorable(known["backup"], at)
+        except Trouble as trouble:
+            text = f"backup.bootstrap ({self.bootstrap}), in the repository on {self.repository}: {trouble}"
+            raise Trouble(f"{text}. Give another time, or leave it out to begin with nothing") from None
+        version = next(each["version"] for each in known["db"] if each["id"] == chosen["database"]["id"])
+        if version != str(self.version):
+            text = f"backup.bootstrap ({self.bootstrap}): {chosen['label']} is of PostgreSQL {version}"
+            raise Trouble(f"{text}, not {self.version}: set version")
+        return at
+
+    def _refuse_backups(self, known: dict[str, Any]) -> None:
+        text = f"this pair is new, and the repository on {self.repository} has a cluster of its name already"
+        text = f"{text} (system identifier {known['db'][-1]['system-id']})"
+        fix = "to begin with nothing give backup.directory another place, or move that one away"
+        if known["backup"]:
+            newest = known["backup"][-1]
+            end = datetime.fromtimestamp(newest["timestamp"]["stop"], UTC)
+            text = f"{text}, its newest backup {newest['label']} of {end}"
+            fix = f"to begin with all that it has set backup.bootstrap: latest, or to a time such as '{end}'; {fix}"
+        raise Trouble(f"{text}: {fix}")
+
+    def begin(self) -> None:
+        """Restore a backup, where a pair that is new is to begin with one. One that was cut off begins anew."""
+        if self._unfinished():
+            self._discard()
+        if not self.bootstrap or not self.is_new():
+            self.failure.unlink(missing_ok=True)
+            return
+        if self.name != self.first:
+            raise Trouble(f"this pair begins with a backup, on {self.first}: {self.name} waits for it")
+        # systemd stops this command alone, and not what it has started.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        self.run.mkdir(mode=0o755, exist_ok=True)
+        try:
+            at = self._beginning(self._info())
+            self.mark.write_text("")
+            os.sync()
+            self._bring_back(at, None)
+            self._publish(self.data / _NOTE, "", pwd.getpwnam("postgres"))
+            self._replay()
+        except Trouble as trouble:
+            self.failure.write_text(str(trouble))
+            raise
+        self.failure.unlink(missing_ok=True)
+
+    def _unfinished(self) -> bool:
+        """Whether what is in the data directory is a restore that was cut off, and nothing else."""
+        left = any((self.data / name).exists() for name in _UNFINISHED)
+        return left and self.mark.exists() and not self._restored()
+
+    def _restored(self) -> str:
+        """Return the system identifier and the timeline of what was restored and has not led yet, empty if nothing."""
+        return self.mark.read_text() if self.mark.exists() else ""
+
+    def _discard(self) -> None:
+        if (self.data / "postmaster.pid").exists():
+            with contextlib.suppress(Trouble):
+                self._control("-m", "immediate", "stop")
+        for each in self.data.iterdir():
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink()
+        say(f"emptied {self.data} of a restore that was cut off")
+
+    def _replay(self) -> None:
+        """Bring what was restored to its end, by a socket that nobody else has."""
+        user = pwd.getpwnam("postgres")
+        place = self.run / "bootstrap"
+        place.mkdir(mode=0o700, exist_ok=True)
+        os.chown(place, user.pw_uid, user.pw_gid)
+        self._publish(place / "pg_hba.conf", "local all postgres peer\n", user)
+        options = {
+            "unix_socket_directories": str(place),
+            "hba_file": str(place / "pg_hba.conf"),
+            "port": str(self.port),
+            "synchronous_standby_names": "",
+            "ssl": "off",
+            # The machine may be a smaller one.
+            **sized(memory_of_host(), self.connections, self.memory),
+        }
+        try:
+            self._recover(options, place)
+            self._control("-m", "fast", "stop")
+        except BaseException:
+            with contextlib.suppress(Trouble):
+                self._control("-m", "immediate", "stop")
+            raise
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        # Patroni would go on with the configuration of back then, paused if it was.
+        (self.data / "patroni.dynamic.json").unlink(missing_ok=True)
+        has = self.control_data()
+        (self.data / _NOTE).unlink()
+        self.mark.write_text(f"{has['Database system identifier']} {has[_TIMELINE]}")
+        os.sync()
+
+    def _bootstrap_story(self) -> str:
+        """Tell how far a restore is that this node begins with, empty if there is none."""
+        if self.failure.exists():
+            return self.failure.read_text()
+        text = f"a backup is being restored: settleSeconds ({self.settle_seconds}) has to last for that"
+        return text if self.mark.exists() and not self._restored() else ""
+
+    def _tell_restored(self) -> None:
+        """Tell the other node that what it may still have is older than this."""
+        if restored := self._restored():
+            self._etcd("put", "restored", restored.split()[1])
+            self.mark.unlink()
+
+    def _refuse_older_than_restore(self, has: dict[str, str]) -> None:
+        """Data of before would be rewound to what was restored, and what only it has would be gone."""
+        restored = self.etcd_value("restored")
+        if restored and int(has[_TIMELINE]) < int(restored):
+            text = f"{self.data} is from before the pair began anew with a backup"
+            fix = "move it away, and this node copies the pair's"
+            raise Trouble(f"{text} (timeline {has[_TIMELINE]}, not {restored}): {fix}")
+
     # --- going back ----------------------------------------------------------------------------------------------
 
     def _pgbackrest(self, *words: str) -> list[str]:
@@ -638,29 +825,47 @@ class Pair:
             words += ["--type=time", f"--target={target}", "--target-action=promote"]
         elif label is not None:
             words += ["--type=immediate", "--target-action=promote"]
-        if subprocess.run(self._pgbackrest(*words, "restore"), cwd="/", check=False).returncode:
-            raise Trouble("pgbackrest did not restore")
+        with subprocess.Popen(
+            self._pgbackrest(*words, "restore"), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            said = ""
+            try:
+                for line in process.stdout or ():
+                    say(line.rstrip())
+                    said = line if "ERROR" in line else said
+            except SystemExit:
+                process.terminate()
+                raise
+        if process.returncode:
+            raise Trouble(f"pgbackrest did not restore: {said.strip()[-500:]}")
 
-    def _recover(self) -> None:
-        """Replay the WAL up to there, reached by the local socket alone; it then leads a timeline of its own."""
+    def _recover(self, options: Mapping[str, str] | None = None, place: Path = _SOCKETS) -> None:
+        """Replay the WAL up to there, reached by a local socket alone; it then leads a timeline of its own.
+
+        Args:
+            options: Parameters of the server that does.
+            place: Directory of its socket.
+        """
         user, log = pwd.getpwnam("postgres"), self._restore_log()
         self._publish(log, "", user)
-        self._control("-l", str(log), "-o", "-c listen_addresses=''", "start")
+        given = " ".join(f"-c {name}='{value}'" for name, value in {"listen_addresses": "", **(options or {})}.items())
+        self._control("-l", str(log), "-o", given, "start")
+
         try:
-            replayed = self.until(self._replayed)
+            replayed = self.until(lambda: self._replayed(place))
         except Trouble as trouble:
             raise Trouble(f"{trouble}: {log.read_text()[-800:].strip()}") from None
         if not replayed:
             raise Trouble(f"PostgreSQL ended: {log.read_text()[-800:].strip()}")
         # Of no use to a primary, and wrong for a standby that is a copy of this.
-        self.sql("".join(f"ALTER SYSTEM RESET {name};\n" for name in _REPLAY))
+        self.sql("".join(f"ALTER SYSTEM RESET {name};\n" for name in _REPLAY), place)
         say("replayed the WAL")
 
-    def _replayed(self) -> bool:
+    def _replayed(self, place: Path) -> bool:
         """Return whether it is done, and not ended by itself, which it does where the WAL does not reach the time."""
         if not (self.data / "postmaster.pid").exists():
             return False
-        if self.sql("SELECT pg_is_in_recovery()").strip() == "t":
+        if self.sql("SELECT pg_is_in_recovery()", place).strip() == "t":
             raise Trouble("it still replays WAL")
         return True
 
@@ -815,7 +1020,7 @@ def main(arguments: list[str]) -> int:
         say(__doc__ or "")
         return 0
     facts, files = _FACTS, [Path(each) for each in rest]
-    if command == "examine":
+    if command in ("examine", "examine-backups"):
         facts, files = files[0], files[1:]
     pair = Pair(facts)
     own: dict[str, Callable[[], None]] = {
@@ -826,6 +1031,7 @@ def main(arguments: list[str]) -> int:
         "settle-all": pair.settle_all,
         "upgrade": pair.upgrade,
         "examine": lambda: pair.examine(files),
+        "examine-backups": lambda: pair.examine_backups(files),
         "status": pair.status,
         "backup": pair.backup,
         "backups": pair.backups,

@@ -30,6 +30,8 @@ _FACTS: Final = Path("/usr/local/lib/postgres-pair/witness.json")
 _REPOSITORY: Final = Path("/usr/local/lib/postgres-pair/repository.json")  # only with backups
 _NO_BACKUP: Final = 2  # info's status code of a stanza that has none
 _KINDS: Final = ("full", "diff")
+# What stanza-create says of a place that another cluster has.
+_ANOTHER: Final = "do not match the database"
 
 
 class Trouble(Exception):  # noqa: N818 - it is what a person is told
@@ -72,11 +74,22 @@ class Repository:
         if self.directory and Path(self.directory).stat().st_uid != pwd.getpwnam("postgres").pw_uid:
             # The account may have come anew, with another number, after the repository had been kept.
             subprocess.run(["chown", "-R", "postgres:postgres", self.directory], check=True)
-        self.run("stanza-create")
+        self._create_stanza()
         self.run("check")
         if self.info()["status"]["code"] == _NO_BACKUP:
             subprocess.run(["systemctl", "start", "--no-block", "postgres-backup@full.service"], check=True)
             sys.stdout.write("began the first backup: postgres-pair backups\n")
+
+    def _create_stanza(self) -> None:
+        try:
+            self.run("stanza-create")
+        except Trouble as trouble:
+            if _ANOTHER not in str(trouble):
+                raise
+            text = f"the repository has another cluster of this pair's name ({self.info()['db'][-1]['system-id']})"
+            fix = "give backup.directory another place, or move that one away"
+            more = "to have that cluster back, move both servers' data away and set backup.bootstrap: latest"
+            raise Trouble(f"{text}: {fix}; {more}") from None
 
     def findings(self) -> Iterator[str]:
         """Yield how it is, for whoever verifies."""

@@ -83,6 +83,18 @@ def problems(data: dict[str, Any]) -> list[str]:
         (varied(PAIR, "backup", {}), "postgres.backup.cipherPass: is missing: set it"),
         (varied(PAIR, "backup", {"cipherPass": "short"}), "postgres.backup.cipherPass: is too short, or has more than"),
         (varied(PAIR, "backup", {**BACKUP, "full": "%h"}), "postgres.backup.full: '%h' is no time for a timer"),
+        (
+            varied(PAIR, "backup", {**BACKUP, "bootstrap": "2030-01-31 12:00:00"}),
+            "postgres.backup.bootstrap: '2030-01-31 12:00:00' is nothing to begin with: write latest, or a time",
+        ),
+        (
+            varied(PAIR, "backup", {**BACKUP, "bootstrap": "newest"}),
+            "postgres.backup.bootstrap: 'newest' is nothing to begin with: write latest, or a time with its zone",
+        ),
+        (
+            varied(varied(PAIR, "adopt", "db1"), "backup", {**BACKUP, "bootstrap": "latest"}),
+            "postgres.backup.bootstrap: 'latest' with adopt (db1): the pair begins with that host's data or with a",
+        ),
         (varied(PAIR, "backup", {**BACKUP, "port": 5432}), "postgres.backup.port: 5432 is connections.port already"),
         (varied(PAIR, "backup", {**BACKUP, "maxAge": "a day"}), "postgres.backup.maxAge: 'a day' is no time"),
         (

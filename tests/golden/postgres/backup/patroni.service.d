@@ -14,6 +14,8 @@ ExecReload=+/usr/local/sbin/postgres-pair prepare
 ExecReload=/bin/kill -s HUP $MAINPID
 Restart=always
 RestartSec=1
+# Before the first start a backup is restored.
+TimeoutStartSec=infinity
 # A shutdown checkpoint of a large server takes its time.
 TimeoutStopSec=80
 LimitNOFILE=65536
