@@ -98,7 +98,17 @@ rejoin() { # members: this one has lost its data, and is taken in anew
     rj_line=$(printf '%s\n' "$1" | awk -F ', ' -v url="$PEER_URL" '$4 == url { print $1, $2; exit }')
     case $rj_line in
     *' unstarted') ;;
-    '') among_others member add "$NAME" --peer-urls "$PEER_URL" >/dev/null ;;
+    '')
+        # One whose place this one takes would stay as a fourth vote, and then the loss of one more host is that of all.
+        printf '%s\n' "$1" |
+            awk -F ', ' -v peers=" $PEERS " -v cluster=",$CLUSTER" -v own="$NAME" '
+                !index(peers, " " $4 " ") && ($3 == own || !index(cluster, "," $3 "=")) { print $1, $3 }' |
+            while read -r rj_id rj_name; do
+                note "taking $rj_name out of etcd: it is no member of the pair any more"
+                among_others member remove "$rj_id" >/dev/null </dev/null
+            done
+        among_others member add "$NAME" --peer-urls "$PEER_URL" >/dev/null
+        ;;
     *)
         note "taking $NAME out of etcd and in again: its data is gone"
         among_others member remove "${rj_line%% *}" >/dev/null

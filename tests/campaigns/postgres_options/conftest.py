@@ -9,9 +9,11 @@ import pytest
 
 from tests.integration.postgres.stack import DATABASE, HOSTS, PAIR, USER, Stack
 
+SPARE: Final = "spare"
 LAB: Final = {
     "prefix": "sdt-pgx",
-    "hosts": list(HOSTS),
+    # One more, to take the witness's place.
+    "hosts": [*HOSTS, SPARE],
     "subnet": "10.203.62.0/24",
     "subnet6": "fd5d:7a1e:203:62::/64",
     "cache": None,
