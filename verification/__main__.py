@@ -27,7 +27,8 @@ from verification.stack import read
 _REPORT: Final = ROOT / "build" / "verification.json"
 _EXIT_OPEN: Final = 1
 _EXIT_UNUSABLE: Final = 2
-_LEGEND: Final = {LOGIN: "Every host answers under its pinned key."} | {each.name: each.summary for each in FAMILIES}
+_LOGIN: Final = "Every host answers under its pinned key, and every cluster as its kubeconfig says."
+_LEGEND: Final = {LOGIN: _LOGIN} | {each.name: each.summary for each in FAMILIES}
 
 
 def main() -> int:

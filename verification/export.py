@@ -31,6 +31,7 @@ class Resource:
         urn: Its URN.
         kind: Its type token.
         parent: URN of its parent, or an empty string.
+        provider: URN of its provider, or an empty string.
         inputs: Inputs, secrets in plaintext.
         outputs: Outputs, likewise.
     """
@@ -38,6 +39,7 @@ class Resource:
     urn: str
     kind: str
     parent: str
+    provider: str
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
 
@@ -61,6 +63,18 @@ class State:
     def of_kind(self, kind: str) -> Iterator[Resource]:
         """Yield the resources of a type, in the state's order."""
         return (each for each in self._by_urn.values() if each.kind == kind)
+
+    def get(self, urn: str) -> Resource | None:
+        """Return a resource by its URN."""
+        return self._by_urn.get(urn)
+
+    def all(self) -> Iterator[Resource]:
+        """Yield all resources, in the state's order."""
+        return iter(self._by_urn.values())
+
+    def is_below(self, resource: Resource, prefix: str) -> bool:
+        """Tell whether a component whose type begins with a text holds a resource, at any depth."""
+        return any(above.kind.startswith(prefix) for above in self._ancestors(resource))
 
     def with_output(self, name: str) -> Iterator[Resource]:
         """Yield the resources that have an output of some name, except the stack itself with what it exports."""
@@ -106,6 +120,8 @@ def _resource(item: Mapping[str, Any]) -> Resource:
         urn=item["urn"],
         kind=item["type"],
         parent=item.get("parent", ""),
+        # What follows the URN is the provider's identity.
+        provider=item.get("provider", "").rpartition("::")[0],
         inputs=_plain(item.get("inputs") or {}),
         outputs=_plain(item.get("outputs") or {}),
     )

@@ -1,4 +1,4 @@
-"""What a stack declares, as verification sees it: its hosts, how to reach them, and what was put on each.
+"""What a stack declares, as verification sees it: its hosts and clusters, how to reach them, what was put on each.
 
 Secrets are in here. They are kept out of every `repr`, so that no traceback shows one.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from policies.exceptions import Exemption
 from policies.parsers.addresses import is_loopback, split_port
@@ -207,6 +207,87 @@ class Host:
         )
 
 
+class Pod(NamedTuple):
+    """A pod's name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Write `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodGroup:
+    """A group of servers in pods.
+
+    Attributes:
+        name: Name of the resource.
+        namespace: Where its pods are.
+        labels: Labels that all of its pods have, and no others.
+        command: Tells in a container how that member of the group is.
+        members: Pods by name, with the container to ask and the TCP port that it serves.
+    """
+
+    name: str
+    namespace: str
+    labels: Mapping[str, str]
+    command: str
+    members: Mapping[str, tuple[str, int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """An object of Kubernetes as the stack wrote it.
+
+    Attributes:
+        urn: Its resource.
+        resource: That one's name in the program.
+        token: That one's type, for example `kubernetes:apps/v1:StatefulSet`.
+        namespace: Where it is.
+        name: Its name in the cluster.
+        content: What it was right after it was written, with what the API server added.
+        asked: What was asked for.
+    """
+
+    urn: str
+    resource: str
+    token: str
+    namespace: str
+    name: str
+    content: Mapping[str, Any] = field(repr=False, hash=False)
+    asked: Mapping[str, Any] = field(repr=False, hash=False)
+
+    @property
+    def kind(self) -> str:
+        """Its kind, for example `StatefulSet`."""
+        return self.token.rpartition(":")[2]
+
+    def __str__(self) -> str:
+        """Write `StatefulSet namespace/name`."""
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A cluster of Kubernetes in which the stack has something.
+
+    Attributes:
+        name: What reports call it: `cluster/` and its context.
+        kubeconfig: Content or path of the kubeconfig; None for what kubectl would take.
+        context: Context in there; None for the current one.
+        groups: Groups of servers in its pods.
+        objects: What components of the stack wrote.
+    """
+
+    name: str
+    kubeconfig: str | None = field(default=None, repr=False)
+    context: str | None = None
+    groups: tuple[PodGroup, ...] = ()
+    objects: tuple[Written, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cache:
     """A cache service.
@@ -262,8 +343,9 @@ class RedisClient:
 
     Attributes:
         name: Name of the resource.
-        host: Name of the host from which Redis is tried.
+        host: Name of the host from which Redis is tried, or of the cluster that it is in.
         endpoint: Where Redis is, as the clients dial it.
+        pod: The pod that answers there in a cluster; None on hosts.
         certificate: Their certificate in PEM.
         key: Its key in PEM.
         trusted: The roots by which they know Redis, in PEM.
@@ -273,6 +355,7 @@ class RedisClient:
     name: str
     host: str
     endpoint: Endpoint
+    pod: Endpoint | None = None
     certificate: str
     key: str = field(repr=False)
     trusted: str
@@ -284,8 +367,8 @@ class ServedCertificate:
     """A certificate that a service shows its clients.
 
     Attributes:
-        host: Name of the host on which it listens.
-        endpoint: Where, as that host dials it.
+        host: Name of the host on which it listens, or of the cluster.
+        endpoint: Where, as that host dials it; in a cluster by the whole name of a pod.
         certificate: What the stack wrote last, in PEM; of several the first.
         trusted: The roots that clients trust, in PEM.
         renewal_days: How long before its end the next `pulumi up` renews it.
@@ -308,6 +391,7 @@ class Stack:
 
     Attributes:
         hosts: Hosts by name.
+        clusters: Clusters by name.
         caches: Cache services.
         served: Certificates that services show.
         vips: Virtual IPs.
@@ -319,6 +403,7 @@ class Stack:
     """
 
     hosts: Mapping[str, Host]
+    clusters: Mapping[str, Cluster] = field(default_factory=dict)
     caches: tuple[Cache, ...] = ()
     served: tuple[ServedCertificate, ...] = ()
     vips: tuple[VirtualIps, ...] = ()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from verification.family import counted
 
 SEALED: Final = "sealed"
 OPEN: Final = "open"
@@ -22,7 +24,7 @@ class Check:
 
     Attributes:
         name: Name of its family.
-        host: The host that it is about.
+        host: The host or cluster that it is about.
         ok: Whether all is well; a check that could not be done is not.
         detail: What was looked at, or what is not well.
     """
@@ -41,11 +43,13 @@ class Report:
         checks: All checks, by family and host.
         seconds: How long it took.
         lab: What a lab has in place of something real, or that it has the real thing; empty without a lab.
+        clusters: Which of the checks' names are of clusters.
     """
 
     checks: tuple[Check, ...]
     seconds: float
     lab: str = ""
+    clusters: frozenset[str] = frozenset()
 
     @property
     def verdict(self) -> str:
@@ -70,12 +74,19 @@ class Report:
         problems = [check for check in self.checks if not check.ok]
         away = {check.host for check in problems if check.name == LOGIN}
         listed = [check for check in problems if check.name == LOGIN or check.host not in away]
-        hosts = list(dict.fromkeys(check.host for check in self.checks))
+        places = " and ".join(counted(len(names), noun) for noun, names in self._places(self.checks))
         verdict = Text(self.verdict, style="bold green" if self.verdict == SEALED else "bold red")
-        numbers = f": {len(self.checks) - len(problems)} of {len(self.checks)} checks on {len(hosts)} hosts are well"
+        numbers = f": {len(self.checks) - len(problems)} of {len(self.checks)} checks on {places} are well"
         last = Text.assemble(verdict, f"{numbers}, in {self.seconds:.1f} s")
         told = [Text(f"lab: {self.lab}")] if self.lab else []
         return [self._summary(families), *([_list(listed)] if listed else []), *told, last]
+
+    def _places(self, checks: Iterable[Check]) -> Iterator[tuple[str, set[str]]]:
+        """Yield the hosts, and the clusters, that checks are about."""
+        names = {check.host for check in checks}
+        for noun, mine in (("host", names - self.clusters), ("cluster", names & self.clusters)):
+            if mine:
+                yield noun, mine
 
     def _summary(self, families: Mapping[str, str]) -> Table:
         """One row a family; hosts are named only where something is wrong, so that hundreds of them fit."""
@@ -88,7 +99,7 @@ class Report:
             wrong = {check.host for check in mine if not check.ok}
             if not mine:
                 continue
-            number = f"{len({check.host for check in mine} - wrong)}/{len({check.host for check in mine})} hosts"
+            number = ", ".join(f"{len(names - wrong)}/{len(names)} {noun}s" for noun, names in self._places(mine))
             style = "red" if wrong else "green"
             table.add_row(Text("✗" if wrong else "✓", style=style), Text(name, style=f"bold {style}"), summary, number)
         return table
@@ -96,7 +107,7 @@ class Report:
 
 def _list(problems: Sequence[Check]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=True, header_style="bold red")
-    table.add_column("host", no_wrap=True)
+    table.add_column("where", no_wrap=True)
     table.add_column("check", no_wrap=True)
     table.add_column("what is wrong", overflow="fold")
     for check in problems:

@@ -1,18 +1,21 @@
-"""Runs every family of checks over every host of a stack."""
+"""Runs every family of checks over every host and cluster of a stack."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from typing import Final
 
-from verification import facts
+from verification import facts, objects
+from verification.cluster import ClusterSession, connected
 from verification.connection import Connections, Session, UnreachableError
 from verification.facts import Facts, FactsError, Question
 from verification.families import FAMILIES
 from verification.family import Family, Outcome, Survey
-from verification.model import Host, Stack
+from verification.model import Cluster, Host, Stack
+from verification.objects import Objects
 from verification.report import LOGIN, Check, Report
 
 _PARALLEL: Final = 32  # hosts that are being connected to and asked at the same time
@@ -29,9 +32,11 @@ async def verify(stack: Stack, progress: Progress) -> Report:
         progress: Is told what is going on.
     """
     started = time.monotonic()
-    async with Connections() as connections:
+    async with Connections() as connections, AsyncExitStack() as opened:
         sessions: dict[str, Session] = {}
         known: dict[str, Facts] = {}
+        clusters: dict[str, ClusterSession] = {}
+        seen: dict[str, Objects] = {}
         away: dict[str, str] = {}
         limit = asyncio.Semaphore(_PARALLEL)
 
@@ -43,18 +48,41 @@ async def verify(stack: Stack, progress: Progress) -> Report:
                 except (UnreachableError, FactsError) as error:
                     sessions.pop(host.name, None)
                     away[host.name] = str(error)
-            progress(f"{len(known) + len(away)} of {len(stack.hosts)} hosts have told what they have")
+            told = len(known) + len(away.keys() & stack.hosts.keys())
+            progress(f"{told} of {len(stack.hosts)} hosts have told what they have")
 
-        await asyncio.gather(*map(visit, stack.hosts.values()))
-        survey = Survey(stack=stack, connections=connections, sessions=sessions, facts=known)
+        async def look(cluster: Cluster) -> None:
+            try:
+                session = await opened.enter_async_context(connected(cluster))
+                seen[cluster.name] = await objects.look(session)
+                clusters[cluster.name] = session
+            except UnreachableError as error:
+                away[cluster.name] = str(error)
+
+        await asyncio.gather(*map(visit, stack.hosts.values()), *map(look, stack.clusters.values()))
+        survey = Survey(
+            stack=stack, connections=connections, sessions=sessions, facts=known, clusters=clusters, objects=seen
+        )
         found = await asyncio.gather(*(_outcomes(family, survey) for family in FAMILIES))
     checks = [
-        Check(name=LOGIN, host=host, ok=host in known, detail=away.get(host, "answers under its pinned key"))
-        for host in stack.hosts
+        *_logins(stack.hosts, away, "answers under its pinned key"),
+        *_logins(stack.clusters, away, "its API server answers, and shows what is there"),
     ]
     for family, outcomes in zip(FAMILIES, found, strict=True):
-        checks += judge(family.name, outcomes, away)
-    return Report(checks=tuple(checks), seconds=time.monotonic() - started, lab=stack.lab)
+        checks += judge(
+            family.name, outcomes, [each for each in away if each in stack.hosts or _looks_at_clusters(family)]
+        )
+    seconds = time.monotonic() - started
+    return Report(checks=tuple(checks), seconds=seconds, lab=stack.lab, clusters=frozenset(stack.clusters))
+
+
+def _logins(names: Iterable[str], away: Mapping[str, str], well: str) -> Iterator[Check]:
+    for name in names:
+        yield Check(name=LOGIN, host=name, ok=name not in away, detail=away.get(name, well))
+
+
+def _looks_at_clusters(family: Family) -> bool:
+    return family.cluster is not None or family.on_clusters
 
 
 async def _facts(session: Session) -> Facts:
@@ -67,6 +95,10 @@ async def _outcomes(family: Family, survey: Survey) -> list[Outcome]:
     if family.judge is not None:
         judged = (family.judge(survey.stack, survey.stack.hosts[host], survey.facts[host]) for host in survey.facts)
         outcomes += filter(None, judged)
+    if family.cluster is not None:
+        seen = survey.objects
+        looked = (family.cluster(survey.stack, survey.stack.clusters[name], seen[name]) for name in seen)
+        outcomes += filter(None, looked)
     if family.probe is not None:
         outcomes += await family.probe(survey)
     return outcomes
@@ -78,7 +110,7 @@ def judge(family: str, outcomes: Iterable[Outcome], away: Iterable[str]) -> list
     Args:
         family: Name of the family.
         outcomes: What it found; several for one host are put together.
-        away: Hosts that could not be asked.
+        away: Hosts and clusters that could not be asked.
     """
     by_host: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
@@ -90,5 +122,5 @@ def judge(family: str, outcomes: Iterable[Outcome], away: Iterable[str]) -> list
         checks += [Check(name=family, host=host, ok=False, detail=problem) for problem in problems] or [
             Check(name=family, host=host, ok=True, detail=summary)
         ]
-    missing = (Check(name=family, host=host, ok=False, detail="not done: the host could not be asked") for host in away)
+    missing = (Check(name=family, host=host, ok=False, detail="not done: it could not be asked") for host in away)
     return [*checks, *missing]

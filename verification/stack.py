@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from policies.parsers import haproxy, openssh
 from policies.parsers.formats import Format, of_format
+from policies.parsers.kubernetes import items, part, texts
 from policies.rules import HostFiles
 from policies.rules.stdin import Stdin
 from policies.rules.tunnels import clients
+from verification.cluster import context_of
 from verification.export import Resource, State, UnusableStackError
 from verification.model import (
     Admission,
     Balancer,
     Cache,
+    Cluster,
     Endpoint,
     File,
     Host,
     Login,
     Pair,
+    PodGroup,
     RedisClient,
     Role,
     ServedCertificate,
     Stack,
     Tunnels,
     VirtualIps,
+    Written,
 )
 
 _OURS: Final = "sealed-data-tier:"
@@ -42,6 +48,10 @@ _POSTGRES: Final = "sealed-data-tier:postgres_ha_pair:PostgresHaPair"
 _SPINNAKER: Final = "sealed-data-tier:spinnaker_redis_mtls:SpinnakerRedisMtls"
 _LAB: Final = "sealed-data-tier:lab:Lab"
 _COMMAND: Final = "command:remote:Command"
+_OBJECT: Final = "kubernetes:"
+_PODS: Final = "kubernetes:apps/v1:StatefulSet"
+# Of a pod of a group, the container that can ask the member in it.
+_ASKED: Final = ("follow", "sentinel")
 #: What components that serve TLS register: a list of {host, address, port, certificate, trusted, renewalDays, names}.
 SERVED: Final = "served"
 
@@ -62,19 +72,24 @@ def read(state: State) -> Stack:
     """Find out what a stack declares.
 
     Raises:
-        UnusableStackError: When it has no hosts, or a component tells of its certificates in another way.
+        UnusableStackError: When it has neither hosts nor objects in a cluster, or a component tells of its certificates
+            in another way.
     """
-    served = tuple(dict.fromkeys(_served(state)))
+    clusters = _clusters(state)
+    served = tuple(dict.fromkeys(_served(state, clusters)))
     hosts = {each.name: _host(state, each, served) for each in state.of_kind(_HOST)}
-    if not hosts:
-        raise UnusableStackError("the stack has no hosts: bring it up first, with `make up`")
+    if not hosts and not clusters:
+        raise UnusableStackError("the stack has no hosts, and nothing in a cluster: bring it up first, with `make up`")
+    names = [each.name for each in clusters.values()]
+    otherwise = min(hosts or names)
     return Stack(
         hosts=dict(sorted(hosts.items())),
+        clusters={each.name: each for each in clusters.values()},
         caches=tuple(_cache(state, each) for each in state.of_kind(_CACHE)),
         served=served,
         vips=tuple(map(_virtual_ips, state.of_kind(_VIRTUAL_IPS))),
         pairs=tuple(map(_pair, state.of_kind(_POSTGRES))),
-        spinnakers=tuple(_spinnaker(each, served, min(hosts)) for each in state.of_kind(_SPINNAKER)),
+        spinnakers=tuple(_spinnaker(each, served, names, otherwise) for each in state.of_kind(_SPINNAKER)),
         lab="; ".join(filter(None, (each.outputs.get("cache") for each in state.of_kind(_LAB)))),
     )
 
@@ -118,10 +133,78 @@ def _host(state: State, host: Resource, served: tuple[ServedCertificate, ...]) -
     )
 
 
+def _clusters(state: State) -> dict[str, Cluster]:
+    """Find the clusters in which components of ours have objects, by the URNs of the providers that lead there.
+
+    Several providers may lead to the same one.
+    """
+    ours = [each for each in state.all() if each.kind.startswith(_OBJECT) and state.is_below(each, _OURS)]
+    by_place: dict[tuple[str | None, str | None], list[str]] = {}
+    for urn in dict.fromkeys(each.provider for each in ours):
+        provider = state.get(urn)
+        given = provider.inputs if provider else {}
+        by_place.setdefault((given.get("kubeconfig") or None, given.get("context") or None), []).append(urn)
+    clusters: dict[str, Cluster] = {}
+    alike: Counter[str] = Counter()
+    for (kubeconfig, context), urns in by_place.items():
+        name = f"cluster/{context or context_of(kubeconfig) or 'default'}"
+        alike[name] += 1
+        cluster = Cluster(
+            name=name if alike[name] == 1 else f"{name} ({alike[name]})",
+            kubeconfig=kubeconfig,
+            context=context,
+            groups=tuple(_pod_groups(state, urns)),
+            objects=tuple(_written(each) for each in ours if each.provider in urns),
+        )
+        clusters |= dict.fromkeys(urns, cluster)
+    return clusters
+
+
+def _pod_groups(state: State, providers: list[str]) -> Iterator[PodGroup]:
+    for group in state.of_kind(_REDIS):
+        sets = [each for each in state.below(group, _PODS) if each.provider in providers]
+        if sets:
+            settings = group.inputs["settings"]
+            labels = [texts(part(each.inputs, "spec", "selector", "matchLabels")).items() for each in sets]
+            yield PodGroup(
+                name=group.name,
+                namespace=settings["kubernetes"]["namespace"],
+                labels=dict(set(labels[0]).intersection(*labels)),
+                command=_node_command(group),
+                members={name: told for each in sets for name, told in _members(each)},
+            )
+
+
+def _members(pods: Resource) -> Iterator[tuple[str, tuple[str, int]]]:
+    """Return the pods of a StatefulSet, with the container to ask and the port that is served."""
+    containers = items(part(pods.inputs, "spec", "template", "spec"), "containers")
+    asked = next(each["name"] for each in containers if each["name"] in _ASKED)
+    port = next(int(each["containerPort"]) for container in containers for each in items(container, "ports"))
+    for number in range(int(pods.inputs["spec"]["replicas"])):
+        yield f"{pods.inputs['metadata']['name']}-{number}", (asked, port)
+
+
+def _written(thing: Resource) -> Written:
+    metadata = part(thing.outputs, "metadata") or part(thing.inputs, "metadata")
+    return Written(
+        urn=thing.urn,
+        resource=thing.name,
+        token=thing.kind,
+        namespace=str(metadata.get("namespace") or "default"),
+        name=str(metadata["name"]),
+        content=thing.outputs,
+        asked=thing.inputs,
+    )
+
+
 def _redis_commands(state: State, host: str) -> Iterator[str]:
     for group in state.of_kind(_REDIS):
         if host in group.inputs["hosts"]:
-            yield f"/usr/local/lib/{group.inputs['settings']['flavour']}-tls/node"
+            yield _node_command(group)
+
+
+def _node_command(group: Resource) -> str:
+    return f"/usr/local/lib/{group.inputs['settings']['flavour']}-tls/node"
 
 
 def _postgres_commands(state: State, host: str) -> Iterator[str]:
@@ -201,15 +284,21 @@ def _pair(pair: Resource) -> Pair:
     return Pair(name=pair.name, nodes=nodes, port=int(settings["connections"]["port"]))
 
 
-def _spinnaker(spinnaker: Resource, served: tuple[ServedCertificate, ...], otherwise: str) -> RedisClient:
-    """Redis' own host tries it, where Redis is of this stack: firewalls may let in none of the others."""
+def _spinnaker(
+    spinnaker: Resource, served: tuple[ServedCertificate, ...], clusters: Collection[str], otherwise: str
+) -> RedisClient:
+    """Redis' own host tries it, where Redis is of this stack: firewalls may let in none of the others.
+
+    Names of a cluster mean nothing to a host; there the pod is dialled that answers by the name.
+    """
     settings, client = spinnaker.inputs["settings"], spinnaker.outputs["client"]
     endpoint = Endpoint(settings["redis"]["host"], int(settings["redis"]["port"]))
-    own = (each.host for each in served if _serves(each, endpoint))
+    own = next((each for each in served if _serves(each, endpoint)), None)
     return RedisClient(
         name=spinnaker.name,
-        host=next(own, settings.get("halyard", {}).get("host", otherwise)),
+        host=own.host if own else settings.get("halyard", {}).get("host", otherwise),
         endpoint=endpoint,
+        pod=own.endpoint if own and own.host in clusters else None,
         certificate=client["certificate"],
         key=client["key"],
         trusted=client["trusted"],
@@ -260,15 +349,17 @@ def _targets(files: HostFiles) -> Iterator[Endpoint]:
                 yield endpoint
 
 
-def _served(state: State) -> Iterator[ServedCertificate]:
+def _served(state: State, clusters: Mapping[str, Cluster]) -> Iterator[ServedCertificate]:
     """Read what components that serve TLS tell of it; other outputs of that name are none of ours."""
     for resource in state.with_output(SERVED):
         if not resource.kind.startswith(_OURS):
             continue
+        here = {clusters[each.provider].name for each in state.below(resource, _PODS) if each.provider in clusters}
         try:
             for each in resource.outputs[SERVED]:
                 yield ServedCertificate(
-                    host=each["host"],
+                    # Pods are in the cluster in which the component has its objects.
+                    host=each["host"] if "host" in each else next(iter(here)),
                     endpoint=Endpoint(each["address"], int(each["port"])),
                     certificate=each["certificate"] or "",
                     trusted=each["trusted"] or "",
@@ -276,7 +367,7 @@ def _served(state: State) -> Iterator[ServedCertificate]:
                     names=tuple(each["names"]),
                     asked_first=bool(each.get("askedFirst")),
                 )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, StopIteration) as error:
             raise UnusableStackError(
                 f"{resource.name}: its output `{SERVED}` cannot be read ({error!r}): run `pulumi up` again"
             ) from None

@@ -70,12 +70,14 @@ class RedisTlsCluster(pulumi.ComponentResource):
         self.roles: list[Role] = []
         addresses: Sequence[pulumi.Input[str]]
         watchers: Sequence[pulumi.Input[str]]
+        served = [each for member in members for each in member.served()]
         if settings.kubernetes:
             # Stacks of hosts need not wait half a second for it.
             from components.redis_tls_cluster.kubernetes.pods import Pods  # noqa: PLC0415
 
             pods = Pods(name, args, shared, here)
             addresses, watchers = pods.names.endpoints, pods.names.sentinels
+            served += pods.served
         else:
             self._on_hosts(name, args, members)
             addresses = [args.address(node.host) for node in settings.nodes]
@@ -98,7 +100,7 @@ class RedisTlsCluster(pulumi.ComponentResource):
             "clientKey": self.client_key,
             "passwords": self.passwords,
         }
-        self.register_outputs({**self.outputs, "served": list(chain.from_iterable(each.served() for each in members))})
+        self.register_outputs({**self.outputs, "served": served})
 
     def _on_hosts(self, name: str, args: RedisTlsClusterArgs, members: Sequence[Member]) -> None:
         """Have the hosts their turns, one after another."""

@@ -13,6 +13,7 @@ from verification.families import (
     firewall,
     listeners,
     members,
+    objects,
     policies,
     replication,
     spinnaker,
@@ -37,5 +38,6 @@ FAMILIES: Final[tuple[Family, ...]] = (
     certificates.FAMILY,
     confinement.FAMILY,
     files.FAMILY,
+    objects.FAMILY,
     policies.FAMILY,
 )

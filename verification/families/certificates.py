@@ -14,9 +14,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from verification.cluster import pod_of
 from verification.connection import ClosedError
 from verification.family import Family, Outcome, Survey, counted
-from verification.model import ServedCertificate
+from verification.model import Pod, ServedCertificate
 from verification.tls import TlsError, ask_postgres, certificate_of
 
 _LIMIT_S: Final = 8.0
@@ -26,29 +27,43 @@ _UP: Final = "run `pulumi up` (of the root's stack first, where that is another 
 
 
 async def probe(survey: Survey) -> list[Outcome]:
-    """Ask every TLS endpoint for its certificate, from its own host."""
+    """Ask every TLS endpoint for its certificate, from its own host, and pods through the API server."""
     limit = asyncio.Semaphore(_PARALLEL)
     now = datetime.now(tz=UTC)
 
     async def one(served: ServedCertificate) -> Outcome:
-        if served.host not in survey.stack.hosts:
+        if served.host not in known:
             problem = f"not done: {served.endpoint} is declared on a host that the stack does not have"
             return Outcome(host=served.host, problems=(problem,))
         async with limit:
             shown = await _ask(survey, served)
         return judge(served, shown, now)
 
-    here = (each for each in survey.stack.served if each.host in survey.sessions or each.host not in survey.stack.hosts)
-    return merge(await asyncio.gather(*map(one, here)))
+    known = {*survey.stack.hosts, *survey.stack.clusters}
+    here = (each for each in survey.stack.served if survey.has(each.host) or each.host not in known)
+    return [*merge(await asyncio.gather(*map(one, here))), *_untold(survey)]
+
+
+def _untold(survey: Survey) -> Iterator[Outcome]:
+    """Find pods of which the state does not tell what they serve, as those of earlier versions do not."""
+    for name in survey.clusters:
+        told = {pod_of(each.endpoint) for each in survey.stack.served if each.host == name}
+        groups = survey.stack.clusters[name].groups
+        pods = (Pod(group.namespace, member) for group in groups for member in group.members)
+        untold = [pod for pod in pods if pod not in told]
+        if untold:
+            text = "not done: {}: the state does not tell what it serves: run `pulumi up`"
+            yield Outcome(host=name, problems=tuple(map(text.format, untold)))
 
 
 async def _ask(survey: Survey, served: ServedCertificate) -> bytes | str:
     """Return the certificate in DER, or why there is none."""
     try:
-        async with asyncio.timeout(_LIMIT_S), survey.sessions[served.host].dial(served.endpoint, _LIMIT_S) as streams:
+        session = survey.to(served.host)
+        async with asyncio.timeout(_LIMIT_S), session.dial(served.endpoint, _LIMIT_S) as (reader, writer):
             if served.asked_first:
-                await ask_postgres(*streams)
-            return await certificate_of(*streams, served.endpoint.address)
+                await ask_postgres(reader, writer)
+            return await certificate_of(reader, writer, served.endpoint.address)
     except TimeoutError:
         return f"does not answer within {_LIMIT_S:g} s"
     except (ClosedError, TlsError, asyncssh.Error, OSError) as error:
@@ -161,4 +176,5 @@ FAMILY: Final = Family(
     name="certificates",
     summary="Every service shows the certificate that was written last: trusted, named, not due for renewal.",
     probe=probe,
+    on_clusters=True,
 )

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from verification.facts import Facts, Listener
-from verification.family import Family, Outcome, counted
-from verification.model import Endpoint, Host, Stack
+from verification.family import NOT_DONE, Family, Outcome, about, counted
+from verification.model import Cluster, Endpoint, Host, Pod, Stack
+from verification.objects import Objects, Told
 
 # Whatever port they are on. Not sshd: that is how hosts are administered.
 _DATA_TIER: Final = frozenset({"haproxy", "redis-sentinel", "redis-server", "ssh", "valkey-sentinel", "valkey-server"})
@@ -53,8 +54,30 @@ def _takes(real: Endpoint, declared: Endpoint) -> bool:
     return real.port == declared.port and (real.address == declared.address or {real.address, declared.address} <= wide)
 
 
+def in_pods(_: Stack, cluster: Cluster, objects: Objects) -> Outcome | None:
+    """Tell what listens in pods of groups beside the one port of each."""
+    ports = {Pod(group.namespace, name): port for group in cluster.groups for name, (_, port) in group.members.items()}
+    if not ports:
+        return None
+    problems = (about(pod, each) for pod, port in ports.items() for each in _beside(port, objects.told.get(pod)))
+    summary = f"{counted(len(ports), 'pod')} listen on their TLS port and on no other"
+    return Outcome(host=cluster.name, summary=summary, problems=tuple(problems))
+
+
+def _beside(port: int, told: Told | None) -> Iterator[str]:
+    if told is None or told.listeners is None:
+        yield f"{NOT_DONE}{(told and told.failure) or 'it does not tell what listens in it'}"
+        return
+    for each in dict.fromkeys(told.listeners):
+        if not each.loopback and each.port != port:
+            yield f"has something that listens on tcp {each}, beside port {port}"
+    if port not in {each.port for each in told.listeners}:
+        yield f"has nothing that listens on port {port}"
+
+
 FAMILY: Final = Family(
     name="listeners",
     summary="Nothing of the data tier listens beyond loopback unless it is declared, or closed by the firewall.",
     judge=judge,
+    cluster=in_pods,
 )

@@ -84,6 +84,10 @@ class Names:
         """Whole names of all Sentinels."""
         return tuple(self.address(SENTINEL, number) for number in range(self.settings.sentinels))
 
+    def addresses(self, part: str) -> tuple[str, ...]:
+        """Whole names of all pods of a part."""
+        return self.sentinels if part == SENTINEL else self.servers
+
     @property
     def group(self) -> Group:
         """The whole group, as its scripts know it."""
@@ -91,7 +95,7 @@ class Names:
 
     def certified(self, part: str) -> tuple[str, ...]:
         """Every name that is dialled: of pods and of the clients' Service, whole and as pods may shorten them."""
-        pods = self.sentinels if part == SENTINEL else self.servers
+        pods = self.addresses(part)
         for_clients = (part == SENTINEL) == bool(self.settings.sentinels)
         dialled = (*pods, *((self.client_address,) if for_clients else ()))
         outside = self.place.exposure.names if self.place.exposure and part == SERVER else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ class Pods:
 
     Attributes:
         names: What its objects and pods are called.
+        served: Certificates that clients are shown, for whoever verifies them.
     """
 
     def __init__(self, name: str, args: RedisTlsClusterArgs, shared: Shared, opts: pulumi.ResourceOptions) -> None:
@@ -46,6 +47,7 @@ class Pods:
         self._settings = args.settings
         self._objects = Objects(args.settings)
         self.names: Names = self._objects.names
+        self.served: list[dict[str, Any]] = []
         self._cluster = args.cluster or KubernetesCluster(f"{name}-kubernetes", opts=opts)
         self._make()
 
@@ -109,6 +111,7 @@ class Pods:
             ),
             self._opts,
         )
+        self.served += self._served(part, certificate)
         return {
             **(self._sentinel_accounts() if part == SENTINEL else self._server_accounts()),
             "manager.password": line(shared.current[MANAGER]),
@@ -118,6 +121,19 @@ class Pods:
             "client.crt": shared.client.certificate,
             "client.key": shared.client.private_key,
         }
+
+    def _served(self, part: str, certificate: Certificate) -> Iterator[dict[str, Any]]:
+        """Say what each pod shows; where that is, is said by the provider of its objects and by its name."""
+        settings = self._settings
+        for address in self.names.addresses(part):
+            yield {
+                "address": address,
+                "port": settings.sentinel.port if part == SENTINEL else settings.tls_port,
+                "certificate": certificate.certificate,
+                "trusted": self._args.authority.trusted,
+                "renewalDays": settings.certificates.renewal_days,
+                "names": list(self.names.certified(part)),
+            }
 
     def _server_accounts(self) -> dict[str, pulumi.Input[str]]:
         return {

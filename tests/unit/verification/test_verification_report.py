@@ -62,7 +62,7 @@ def test_what_a_lab_has_in_place_of_something_is_told() -> None:
 
 def test_host_that_is_away_is_told_once_in_the_table() -> None:
     away = Check(name="login", host="lb", ok=False, detail="did not answer")
-    text = shown(GOOD, away, Check(name="units", host="lb", ok=False, detail="not done: the host could not be asked"))
+    text = shown(GOOD, away, Check(name="units", host="lb", ok=False, detail="not done: it could not be asked"))
     assert "did not answer" in text
     assert "could not be asked" not in text
 
@@ -79,6 +79,6 @@ def test_problems_are_checks_of_their_own_and_the_rest_is_one() -> None:
         ("a", False, "one"),
         ("a", False, "two"),
         ("b", True, "looked at; tried"),
-        ("c", False, "not done: the host could not be asked"),
+        ("c", False, "not done: it could not be asked"),
     ]
     assert {check.name for check in checks} == {"family"}

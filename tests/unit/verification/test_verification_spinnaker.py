@@ -131,7 +131,7 @@ def test_redis_that_asks_for_none_is_told(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"password": "other"}, "WRONGPASS invalid username-password pair"),
-        ({"trusted": Authority().certificate}, "certificate signature failure"),
+        ({"trusted": Authority().certificate}, "certificate verify failed: certificate signature failure"),
         (
             dict(zip(("certificate", "key"), Authority().issue("services"), strict=True)),
             f"tlsv1 alert decrypt error|{CUT_OFF}",
@@ -155,7 +155,7 @@ def test_redis_that_is_away_is_told(tmp_path: Path) -> None:
 
 COMPONENT: Final = "sealed-data-tier:spinnaker_redis_mtls:SpinnakerRedisMtls"
 REDIS: Final = "sealed-data-tier:redis_tls_cluster:RedisTlsCluster"
-SHOWN: Final = {"certificate": "C", "key": "K", "trusted": "T", "password": ""}
+SHOWN: Final[dict[str, Any]] = {"certificate": "C", "key": "K", "trusted": "T", "password": ""}
 
 
 @pytest.mark.parametrize(

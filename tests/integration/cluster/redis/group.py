@@ -33,19 +33,31 @@ class PodGroup:
 
     Attributes:
         settings: What the stack is told; a test may change it before `up`.
+        beside: Configuration of what a program has beside the group.
         volumes: The pods' volumes.
     """
 
-    def __init__(self, directory: Path, cluster: Cluster, namespace: str, settings: dict[str, Any]) -> None:
-        self.cluster, self.namespace, self.settings = cluster, namespace, settings
+    def __init__(
+        self,
+        directory: Path,
+        cluster: Cluster,
+        namespace: str,
+        settings: dict[str, Any],
+        *,
+        program: str = "program.py",
+        project: str = "scratch",
+        beside: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.cluster, self.namespace, self.settings, self.beside = cluster, namespace, settings, dict(beside or {})
         self.name: str = settings["name"]
-        self._kubeconfig = cluster.project.outputs()["kubeconfig"]
-        program = (Path(__file__).parent / "program.py").read_text()
-        self.project = Project.create(directory, program, self._config())
+        self.kubeconfig = cluster.project.outputs()["kubeconfig"]
+        self.project = Project.create(
+            directory, (Path(__file__).parent / program).read_text(), self._config(), name=project
+        )
         self.volumes = Volumes(cluster, namespace)
 
     def _config(self) -> dict[str, Any]:
-        return {"redis": self.settings, "kubeconfig": self._kubeconfig}
+        return {"redis": self.settings, "kubeconfig": self.kubeconfig, **self.beside}
 
     def up(self, *, check: bool = True) -> Outcome:
         self.project.configure(self._config())
