@@ -267,8 +267,8 @@ class Lab(pulumi.ComponentResource):
     def _make_cluster(self, cluster: ClusterSettings, born: pulumi.Output[str]) -> pulumi.Output[str]:
         """What reaches the cluster, once it is ready; one that is made here has the cache service."""
         if not self._identities:
-            assert cluster.kubeconfig  # noqa: S101 - the settings have refused a cluster without either
-            return pulumi.Output.secret(cluster.kubeconfig.read_text())
+            assert cluster.file  # noqa: S101 - the settings have refused a cluster without either
+            return pulumi.Output.secret(cluster.file.read_text())
         gate = cluster_gate.before(self._name, self._settings, self._identities.kubeconfig, born, self._child())
         if self._settings.cache:
             self._offer_cache(self._settings.cache.port, gate)

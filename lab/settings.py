@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -17,6 +18,8 @@ _FIRST_HOST: Final = 11
 POD_SUBNET: Final = IPv4Network("10.244.0.0/16")
 SERVICE_SUBNET: Final = IPv4Network("10.96.0.0/16")
 """Where a cluster has its pods and its services; also in lab/cluster/image."""
+KUBECONFIG: Final = "KUBECONFIG"
+"""The environment variable by which kubectl and others find a cluster."""
 NODE_PORTS: Final = range(30000, 32768)
 """What Kubernetes opens on its nodes unless it is told otherwise."""
 _UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
@@ -70,7 +73,8 @@ class ClusterSettings(Settings):
             `kubeconfig`: one that exists, for example of kind.
         control_plane: Of a built one, the host with etcd, API server, controller manager and scheduler.
         workers: Of a built one, the other nodes.
-        kubeconfig: Of one that exists, the file by which an administrator reaches it.
+        kubeconfig: Of one that exists, the file by which an administrator reaches it; default: the one that the
+            environment variable KUBECONFIG names.
     """
 
     source: Literal["built", "kubeconfig"] = "built"
@@ -83,18 +87,32 @@ class ClusterSettings(Settings):
         """The hosts of the lab that are nodes, the control plane first."""
         return (self.control_plane, *self.workers) if self.source == "built" else ()
 
+    @property
+    def file(self) -> Path | None:
+        """The file by which one that exists is reached, with KUBECONFIG looked up."""
+        if self.source == "built":
+            return None
+        named = os.environ.get(KUBECONFIG)
+        return self.kubeconfig or (Path(named) if named else None)
+
     def pods(self, node: str) -> IPv4Network:
         """The subnet of a node's pods."""
         return list(POD_SUBNET.subnets(new_prefix=24))[self.nodes.index(node) + 1]
 
     @model_validator(mode="after")
     def _can_be_had(self) -> ClusterSettings:
+        file, named = self.file, "" if self.kubeconfig else f", which {KUBECONFIG} names,"
         if self.source == "built":
             problem = "is read by nobody with source: built" if self.kubeconfig else None
-        elif not self.kubeconfig:
-            problem = "is missing with source: kubeconfig: name the file, or build a cluster with source: built"
-        elif not self.kubeconfig.is_file():
-            problem = f"{self.kubeconfig} is no file: make the cluster first, or build one with source: built"
+        elif not file:
+            problem = (
+                f"is missing with source: kubeconfig, and {KUBECONFIG} is not set: name the file in either, or build a "
+                "cluster with source: built"
+            )
+        elif named and os.pathsep in str(file):
+            problem = f"is missing, and {KUBECONFIG} names several files: name one of {file} here"
+        elif not file.is_file():
+            problem = f"{file}{named} is no file: make the cluster first, or build one with source: built"
         else:
             problem = None
         if problem:

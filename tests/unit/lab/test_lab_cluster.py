@@ -52,7 +52,11 @@ def test_every_node_has_pods_of_its_own() -> None:
         ({"cluster": {"workers": ["control"]}}, "cluster nodes control, control name a host twice"),
         ({"cluster": {}, "subnet": "10.244.7.0/24"}, "subnet 10.244.7.0/24 overlaps 10.244.0.0/16, which is the"),
         ({"cluster": {"source": "kind"}}, "lab.cluster.source"),
-        ({"cluster": {"source": "kubeconfig"}}, "lab.cluster.kubeconfig: is missing with source: kubeconfig: name the"),
+        (
+            {"cluster": {"source": "kubeconfig"}},
+            "lab.cluster.kubeconfig: is missing with source: kubeconfig, and KUBECONFIG is not set: name the file in "
+            "either, or build a cluster with source: built",
+        ),
         ({"cluster": {"kubeconfig": "/a"}}, "lab.cluster.kubeconfig: is read by nobody with source: built"),
         (
             {"cluster": {"source": "kubeconfig", "kubeconfig": "/nowhere"}},
@@ -73,10 +77,38 @@ def test_every_node_has_pods_of_its_own() -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_fix(given: dict[str, Any], says: str) -> None:
+def test_what_cannot_be_is_refused_with_the_fix(
+    given: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
     with pytest.raises(InvalidConfigurationError) as refused:
         load(LabSettings, {"hosts": HOSTS, "cache": None, **given}, "lab")
     assert says in str(refused.value)
+
+
+def test_a_cluster_that_exists_is_found_as_kubectl_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    mine.touch()
+    other.touch()
+    monkeypatch.setenv("KUBECONFIG", str(other))
+    assert ClusterSettings(source="kubeconfig").file == other
+    assert ClusterSettings(source="kubeconfig", kubeconfig=mine).file == mine
+    assert ClusterSettings().file is None
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("", "is missing with source: kubeconfig, and KUBECONFIG is not set"),
+        ("/nowhere", "/nowhere, which KUBECONFIG names, is no file: make the cluster first"),
+        ("/a:/b", "is missing, and KUBECONFIG names several files: name one of /a:/b here"),
+    ],
+)
+def test_a_variable_that_leads_nowhere_is_refused(value: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", value)
+    with pytest.raises(InvalidConfigurationError) as refused:
+        lab(source="kubeconfig")
+    assert f"lab.cluster.kubeconfig: {says}" in str(refused.value)
 
 
 def test_subnets_are_the_same_in_the_image() -> None:
