@@ -340,18 +340,20 @@ def test_patches_set_their_fields_and_give_them_up(objects: Objects) -> None:
 
 
 def test_a_rollout_that_is_late_has_failed_and_can_be_taken_back(objects: Objects) -> None:
-    def declared(image: str, *command: str) -> dict[str, Any]:
-        made = workload("Deployment", replicas=1, progressDeadlineSeconds=15)
+    def declared(image: str, *command: str, **spec: Any) -> dict[str, Any]:
+        made = workload("Deployment", replicas=1, **spec)
         container = made["spec"]["template"]["spec"]["containers"][0]
         container |= {"image": node_image.pod_image(image), "imagePullPolicy": "Never", "command": command}
         return {"it": {**made, "metadata": {"name": "it"}}}
 
     objects.up(declared("valkey", "sleep", "infinity"))
-    late = "ProgressDeadlineExceeded"
-    done = objects.up(declared("nothing", "sleep", "infinity"), check=False)
+    late, soon = "ProgressDeadlineExceeded", {"progressDeadlineSeconds": 30}
+    done = objects.up(declared("nothing", "sleep", "infinity", **soon), check=False)
     assert late in done.text
     assert "container it is ErrImageNeverPull" in done.text
-    done = objects.up(declared("valkey", "sh", "-c", "echo no such file >/dev/termination-log; exit 3"), check=False)
+    # It would be available for the moment that it runs.
+    fails = ("sh", "-c", "echo no such file >/dev/termination-log; exit 3")
+    done = objects.up(declared("valkey", *fails, **soon, minReadySeconds=10), check=False)
     assert late in done.text
     assert "ended with exit code 3 (Error): no such file" in done.text
     objects.up(declared("valkey", "sleep", "infinity"))

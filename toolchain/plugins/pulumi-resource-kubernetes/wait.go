@@ -66,6 +66,7 @@ func (a awaited) wait(
 	until := time.Now().Add(limit)
 	a.late, _ = late(live)
 	var why []string
+	var said string
 	var looked time.Time
 	for {
 		lacks, final := a.unready(ctx, live)
@@ -75,7 +76,11 @@ func (a awaited) wait(
 		over := time.Now().After(until)
 		if final || over || time.Since(looked) > glance {
 			why, looked = a.troubles(ctx, live), time.Now()
-			p.GetLogger(ctx).InfoStatus(redacted(strings.Join(append([]string{lacks}, why...), "; "), a.inputs))
+			// Each is a line where there is no terminal.
+			if now := redacted(strings.Join(append([]string{lacks}, why...), "; "), a.inputs); now != said {
+				p.GetLogger(ctx).InfoStatus(now)
+				said = now
+			}
 		}
 		if over && !final {
 			lacks = fmt.Sprintf("not ready within %s: %s", limit, lacks)
