@@ -75,7 +75,10 @@ func (a awaited) wait(
 		}
 		over := time.Now().After(until)
 		if final || over || time.Since(looked) > glance {
-			why, looked = a.troubles(ctx, live), time.Now()
+			why, looked = nil, time.Now()
+			if lacks != unseen { // the pods of the last rollout say nothing of this one
+				why = a.troubles(ctx, live)
+			}
 			// Each is a line where there is no terminal.
 			if now := redacted(strings.Join(append([]string{lacks}, why...), "; "), a.inputs); now != said {
 				p.GetLogger(ctx).InfoStatus(now)
