@@ -78,7 +78,11 @@ check() { # file
             refuse "${address%/*} is outside the networks of $interface," \
                 "$(networks "$interface" "$family" | tr '\n' ' '): correct instances[].addresses or the interface"
     done <"$1"
-    peers=$(declared peer "$1" | while read -r interface address; do lladdr "$interface" "$address"; done)
+    # Who was a peer until now may hold them still: it goes when the others have their new configuration.
+    peers=$({
+        declared peer "$1"
+        [ ! -f "$ADDRESSES" ] || declared peer
+    } | sort -u | while read -r interface address; do lladdr "$interface" "$address"; done)
     declared vip "$1" | while read -r interface address; do
         [ -z "$(held "$interface" "${address%/*}")" ] || continue
         for answer in $(lladdr "$interface" "${address%/*}"); do

@@ -40,3 +40,7 @@ def test_of_three_hosts_the_last_one_still_serves(pair: Pair) -> None:
             standbys = [name for name in left if name != pair.holder]
             assert [pair.state(name)["state"] for name in standbys] == [BACKUP] * len(standbys)
     pair.settle()
+    # Whoever holds them may leave the stack.
+    nodes = [{"host": name} for name in pair.hosts if name != pair.holder]
+    pair.up({**SETTINGS, "nodes": nodes})
+    pair.settle()
