@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.keepalived_vip.pair import Pair
+from tests.integration.keepalived_vip.pair import PATIENT, Pair
 
 
 @pytest.fixture(scope="package")
@@ -21,4 +21,11 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 def pair(bare: Pair) -> Pair:
     """Two load balancers with a virtual IP, everybody well."""
     bare.restore()
+    return bare
+
+
+@pytest.fixture
+def patient(bare: Pair) -> Pair:
+    """The same, who forgive a busy machine: nothing moves the addresses but what a test does."""
+    bare.restore(PATIENT)
     return bare

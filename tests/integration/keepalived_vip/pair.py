@@ -39,6 +39,8 @@ SETTINGS: Final[dict[str, Any]] = {
     "hook": {"command": ["/usr/local/bin/hook"]},
     "mail": {"server": ADDRESSES["outsider"], "sender": "keepalived@example.com", "recipients": ["ops@example.com"]},
 }
+#: The same for a machine so busy that adverts are late.
+PATIENT: Final[dict[str, Any]] = {**SETTINGS, "instances": [{**SETTINGS["instances"][0], "lostAdverts": 30}]}
 #: Seconds after which a backup takes silence for the holder's end: adverts by their number, and VRRP's skew time.
 ADVERT_TIMEOUT_S: Final = 0.7
 MAILS: Final = "/var/tmp/mails"
