@@ -215,7 +215,10 @@ class Member:
                 ),
                 *([Unit(name=_ETCD_LEADER, restart_on=_ETCD_LEADER_FILES)] if self.leads_etcd else ()),
             ),
-            validations=(Validation(name="no other etcd", command=_no_other_etcd(settings.client_port)),),
+            validations=(
+                Validation(name="no other pair", command=_no_other_pair(self.settings.name)),
+                Validation(name="no other etcd", command=_no_other_etcd(settings.client_port)),
+            ),
             checks=(
                 Check(
                     name="etcd is healthy, or waits for its others",
@@ -373,6 +376,15 @@ def _has_program(fence: FenceSettings) -> Validation:
         f"runuser -u {user} -- test -x {program} || {{ echo {program} is no program that {user} may run; exit 1; }}"
     )
     return Validation(name="fence.command", command=script)
+
+
+def _no_other_pair(name: str) -> str:
+    """Refuse a host that a pair of another stack has, or one that is called something else now."""
+    fix = "name another host, or take that pair out of its stack first"
+    return (
+        f"known=$(sed -n 's/^SCOPE=//p' {ETCD_LIBRARY}/member.env 2>/dev/null || :)\n"
+        f'[ "${{known:-{name}}}" = {name} ] || {{ echo "this host is in the pair $known: {fix}"; exit 1; }}'
+    )
 
 
 def _no_other_etcd(port: int) -> str:

@@ -27,6 +27,7 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -60,6 +61,10 @@ _UNFINISHED: Final = ("backup.manifest", "recovery.signal", _NOTE)
 _OPTIONS: Final = ("config", "repo1-host-ca-file", "repo1-host-cert-file", "repo1-host-key-file")
 _TIMELINE: Final = "Latest checkpoint's TimeLineID"
 _SOCKETS: Final = Path("/var/run/postgresql")
+# What Debian's own clusters are configured by, each in a directory of its own (pg_createcluster(1)).
+_CLUSTERS: Final = Path("/etc/postgresql")
+_DATA_DIRECTORY: Final = re.compile(r"^\s*data_directory\s*=?\s*'([^']*)'", re.MULTILINE)
+_WATCHDOG: Final = Path("/dev/watchdog")
 _MB: Final = 1024 * 1024
 _GB: Final = 1024 * _MB
 _SSL_REQUEST: Final = struct.pack("!ii", 8, 80877103)  # protocol.sgml, "SSLRequest"
@@ -187,6 +192,7 @@ class Pair:
         if (found := version.read_text().strip()) != str(self.version):
             text = f"{self.data} is a cluster of PostgreSQL {found}, not {self.version}"
             raise Trouble(f"{text}: set version, or dataDirectory")
+        self.refuse_second_start()
         has = self.control_data()
         own, known = has["Database system identifier"], self.etcd_value("initialize")
         if known == own:
@@ -200,10 +206,30 @@ class Pair:
         if not self.adopt:
             text = f"{self.data} holds a cluster already, and etcd knows of none"
             raise Trouble(f"{text}: set adopt: {self.name} to go on with it, or move it away")
+        if self._has_server():
+            raise Trouble(f"a server runs with {self.data}: stop it, and see that nothing starts it again")
         if has.get("Data page checksum version") == _NO_CHECKSUMS:
             text = f"{self.data} has no checksums, without which damage is not seen and nothing can be rewound"
             raise Trouble(f"{text}: stop its server and run {self.binaries}/pg_checksums --enable -D {self.data}")
         return True
+
+    def _has_server(self) -> bool:
+        """Whether a server runs with the data; its file stays behind when it dies."""
+        known = self.data / "postmaster.pid"
+        process = known.read_text().partition("\n")[0] if known.exists() else "0"
+        comm = Path(f"/proc/{process}/comm")
+        return comm.exists() and comm.read_text().strip() == "postgres"
+
+    def refuse_second_start(self) -> None:
+        """Refuse a cluster that Debian's own unit starts at boot: it would be the first there, with other settings."""
+        for configuration in _CLUSTERS.glob("*/*/postgresql.conf"):
+            named = _DATA_DIRECTORY.search(configuration.read_text())
+            start = configuration.with_name("start.conf")
+            words = re.findall(r"^\s*(\w+)", start.read_text(), re.MULTILINE) if start.exists() else []
+            if named and Path(named[1]).resolve() == self.data.resolve() and words in ([], ["auto"]):
+                unit = f"postgresql@{configuration.parent.parent.name}-{configuration.parent.name}"
+                text = f"{unit} starts {self.data} at boot, beside Patroni"
+                raise Trouble(f"{text}: systemctl stop {unit}, and write `disabled` into {start}")
 
     def prepare(self) -> None:
         """Put in order what is there, and write what only the host knows."""

@@ -162,3 +162,31 @@ def test_a_repository_tells_how_it_is(
     monkeypatch.setattr(repository, "info", lambda: {"backup": backups})
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
     assert list(repository.findings()) == told
+
+
+@pytest.mark.parametrize("start", ["auto\n", "# how it starts\n\nauto\n", ""])
+def test_a_cluster_that_debian_starts_too_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, start: str
+) -> None:
+    here = with_debians_cluster(monkeypatch, tmp_path, start)
+    with pytest.raises(pair.Trouble, match=f"systemctl stop postgresql@17-main, and write `disabled` into {tmp_path}"):
+        here.refuse_second_start()
+
+
+@pytest.mark.parametrize("start", ["disabled\n", "# how it starts\nmanual\n"])
+def test_a_cluster_that_debian_leaves_alone_is_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, start: str
+) -> None:
+    with_debians_cluster(monkeypatch, tmp_path, start).refuse_second_start()
+
+
+def with_debians_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, start: str) -> pair.Pair:
+    """A node whose data directory is Debian's 17/main, and another cluster beside it."""
+    here = pair.Pair(CCC)
+    for name, data in (("main", here.data), ("other", "/var/lib/postgresql/17/other")):
+        cluster = tmp_path / "17" / name
+        cluster.mkdir(parents=True)
+        (cluster / "postgresql.conf").write_text(f"# data_directory = ''\ndata_directory = '{data}'\t# a comment\n")
+        (cluster / "start.conf").write_text(start if name == "main" else "auto\n")
+    monkeypatch.setattr(pair, "_CLUSTERS", tmp_path)
+    return here
