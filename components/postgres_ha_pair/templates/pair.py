@@ -247,8 +247,8 @@ class Pair:
             self._adopt(user)
         if self.sysctl.exists():
             subprocess.run(["sysctl", "-q", "-p", str(self.sysctl)], check=False)
-        if self.watchdog != "off" and Path("/dev/watchdog").exists():
-            os.chown("/dev/watchdog", user.pw_uid, user.pw_gid)
+        if self.watchdog != "off" and _WATCHDOG.is_char_device():
+            os.chown(_WATCHDOG, user.pw_uid, -1)  # the unit gives it back
         self.run.mkdir(mode=0o755, exist_ok=True)
         self._publish(self.configuration / "30-host.yml", self.own_configuration(), user)
 
@@ -339,6 +339,8 @@ class Pair:
         for port in (self.port, self.rest_port):
             self._refuse_taken(port)
         self.may_start()
+        if self.watchdog == "required" and (why := self.no_watchdog()):
+            raise Trouble(f"watchdog: required, and {why}")
         known: dict[str, Any] = {}
         for file in files:
             merge(known, yaml.safe_load(file.read_text()))
@@ -352,6 +354,38 @@ class Pair:
                 continue
             text = f"port {port} is taken by another program: {' '.join(line.split())}"
             raise Trouble(f"{text}: stop it, or use another port")
+
+    def no_watchdog(self) -> str:
+        """Return why Patroni could not have the watchdog, and what to do; empty if it could.
+
+        It is not opened for that: who opens a watchdog sets it going.
+        """
+        if not _WATCHDOG.exists():
+            return f"there is no {_WATCHDOG}: modprobe softdog, and write softdog into /etc/modules-load.d/softdog.conf"
+        holders = watchdog_holders()
+        if main_process("patroni.service") in holders:
+            return ""
+        if 1 in holders:
+            return f"systemd has {_WATCHDOG}: remove RuntimeWatchdogSec from its system.conf, and reboot"
+        for holder in holders:
+            name = Path(f"/proc/{holder}/comm").read_text().strip()
+            return f"{name}, process {holder}, has {_WATCHDOG}: stop it, and do not start it again"
+        number = _WATCHDOG.stat().st_rdev
+        if not Path(f"/sys/dev/char/{os.major(number)}:{os.minor(number)}").exists():
+            return f"{_WATCHDOG} has no driver: load that of the hardware, or modprobe softdog"
+        return ""
+
+    def _watched(self, role: str) -> Iterator[str]:
+        """Whether a frozen Patroni lets this host be reset. Patroni has the watchdog only while it leads."""
+        if self.watchdog == "off":
+            return
+        if why := self.no_watchdog():
+            yield f"- without a watchdog: {why}" if _WATCHDOG.exists() else f"+ without a watchdog: no {_WATCHDOG}"
+        elif role == "primary" and not watchdog_holders():
+            # Patroni tries it once, when it begins to lead.
+            yield "- the watchdog is not active: see journalctl -u patroni, and restart Patroni"
+        elif role == "primary":
+            yield "+ the watchdog is active"
 
     def _try_parameters(self, told: dict[str, Any]) -> None:
         """Let the server read them; it refuses names and values that it does not know."""
@@ -498,6 +532,7 @@ class Pair:
         for name, want in (("ssl", "on"), ("data_checksums", "on"), ("password_encryption", "scram-sha-256")):
             if (has := self.sql(f"SHOW {name}").strip()) != want:
                 yield f"- {name} is {has}, not {want}"
+        yield from self._watched(role)
         yield from self._archiving()
         if note := self.etcd_value("fenced"):
             node, at, by = note.split(",")
@@ -1005,6 +1040,22 @@ def spelled(value: object) -> str:
     """Write a parameter's value as postgresql.conf takes it between quotes."""
     text = ("on" if value else "off") if isinstance(value, bool) else str(value)
     return text.replace("\\", "\\\\").replace("'", "''")
+
+
+def main_process(unit: str) -> int:
+    """Return the process id of a unit, 0 if it does not run."""
+    command = ["systemctl", "show", "--property=MainPID", "--value", unit]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def watchdog_holders() -> set[int]:
+    """Return the processes that have a watchdog open, by either of its names (watchdog, watchdog0)."""
+    found: set[int] = set()
+    for open_file in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if str(open_file.readlink()).startswith(str(_WATCHDOG)):
+                found.add(int(open_file.parts[2]))
+    return found
 
 
 def memory_of_host() -> int:

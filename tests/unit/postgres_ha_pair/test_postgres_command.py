@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -190,3 +192,32 @@ def with_debians_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, start:
         (cluster / "start.conf").write_text(start if name == "main" else "auto\n")
     monkeypatch.setattr(pair, "_CLUSTERS", tmp_path)
     return here
+
+
+@pytest.mark.parametrize(
+    ("holders", "why"),
+    [
+        ({1}, "systemd has .*: remove RuntimeWatchdogSec from its system.conf, and reboot"),
+        ({os.getpid()}, f"process {os.getpid()}, has .*: stop it, and do not start it again"),
+        (set[int](), "has no driver: load that of the hardware, or modprobe softdog"),
+        ({4711}, "^$"),  # Patroni itself
+    ],
+)
+def test_who_has_the_watchdog_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, holders: set[int], why: str
+) -> None:
+    device = tmp_path / "watchdog"
+    device.touch()
+    monkeypatch.setattr(pair, "_WATCHDOG", device)
+    monkeypatch.setattr(pair, "watchdog_holders", lambda: holders)
+    monkeypatch.setattr(pair, "main_process", lambda _: 4711)
+    assert re.search(why, pair.Pair(CCC).no_watchdog())
+    device.unlink()
+    assert "modprobe softdog" in pair.Pair(CCC).no_watchdog()
+
+
+def test_a_process_that_has_the_watchdog_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pair, "_WATCHDOG", tmp_path / "watchdog")
+    assert pair.watchdog_holders() == set()
+    with (tmp_path / "watchdog0").open("w"):
+        assert pair.watchdog_holders() == {os.getpid()}

@@ -12,6 +12,7 @@ ExecStart=/usr/bin/patroni /etc/postgres-pair/patroni.d
 ExecReload=
 ExecReload=+/usr/local/sbin/postgres-pair prepare
 ExecReload=/bin/kill -s HUP $MAINPID
+ExecStopPost=+/bin/sh -c 'test ! -c /dev/watchdog || chown --from=postgres root /dev/watchdog'
 Restart=always
 RestartSec=1
 # A shutdown checkpoint of a large server takes its time.
