@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from components.postgres_ha_pair.settings import PostgresHaSettings, kilobytes, login, logins
 from components.settings import InvalidConfigurationError, load
@@ -152,3 +156,34 @@ def test_generations_take_turns() -> None:
 @pytest.mark.parametrize(("size", "number"), [("8kB", 8), ("1MB", 1024), ("2GB", 2 * 1024**2), ("1TB", 1024**3)])
 def test_sizes(size: str, number: int) -> None:
     assert kilobytes(size) == number
+
+
+#: What the table has in one row.
+_WHOLE: Final = {("nodes",), ("witness",), ("databases",), ("virtualIp",)}
+
+
+def keys(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key of the settings that has no keys of its own, or is described as a whole."""
+    for name, field in model.model_fields.items():
+        here = (*path, field.alias or name)
+        inner = [each for each in (field.annotation, *get_args(field.annotation)) if isinstance(each, type)]
+        below = [each for each in inner if issubclass(each, BaseModel)]
+        if below and here not in _WHOLE:
+            yield from keys(below[0], here)
+        else:
+            yield here
+
+
+def test_every_key_is_in_the_table() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "postgres_ha_pair.md").read_text()
+    table = text.partition("## Settings\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    told: set[tuple[str, ...]] = set()
+    for row in rows:
+        before: tuple[str, ...] = ()
+        for word in re.findall(r"`([^`]+)`", row):
+            here = tuple(word.replace("[]", "").lstrip(".").split("."))
+            before = (*before[:-1], *here) if word.startswith(".") else here
+            told.add(before)
+    assert {path for path in keys(PostgresHaSettings) if path not in told} == set()
+    assert {path for path in told if path not in {*keys(PostgresHaSettings), ("backup",)}} == set()
