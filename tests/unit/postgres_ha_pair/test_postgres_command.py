@@ -202,6 +202,8 @@ def with_debians_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, start:
         (set[int](), "has no driver: load that of the hardware, or modprobe softdog"),
         ({4711}, "^$"),  # Patroni itself
     ],
+    # Without numbers of processes, which are others in each process of the tests.
+    ids=["systemd", "another process", "nobody", "Patroni"],
 )
 def test_who_has_the_watchdog_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, holders: set[int], why: str
