@@ -52,7 +52,7 @@ class Stack:
         wait_for(app1, PORT)
         for node in ("worker1", "worker2"):
             assert not carries(outsider, PORT, LabHost(node, _PREFIX).address)
-        found = verify(self.project, self.report)
+        found = verify(self.project, self.report, *_EXCEPTIONS)
         assert found.wrong == set(), found.text
         return found.text
 
