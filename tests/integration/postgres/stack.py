@@ -283,11 +283,11 @@ class Stack:
         return self.application.run(["test", "-e", f"{CLIENT}/begun"], check=False).returncode == 0 and self.rows() > 5
 
     def rows(self) -> int:
-        """How many writes there are."""
-        run = self.psql(
-            f"host={self.addresses['db1']},{self.addresses['db2']} sslmode=verify-full target_session_attrs=primary",
-            "SELECT count(*) FROM written",
-        )
+        """How many writes there are, as the application finds the primary."""
+        # By its own address a server may still answer as the primary whose Patroni is frozen.
+        both = f"{self.addresses['db1']},{self.addresses['db2']}"
+        host = VIP if "virtualIp" in (self.configured or self.default) else both
+        run = self.psql(f"host={host} sslmode=verify-full target_session_attrs=primary", "SELECT count(*) FROM written")
         return int(run.stdout or 0) if run.returncode == 0 else 0
 
     def read(self) -> set[int]:
