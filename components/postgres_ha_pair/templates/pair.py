@@ -409,6 +409,14 @@ class Pair:
 
     # --- how it is -----------------------------------------------------------------------------------------------
 
+    def runs_as(self) -> str:
+        """Return `primary` or `replica`, whether or not a replica has a primary.
+
+        Raises:
+            Trouble: If the server does not run yet.
+        """
+        return self._role(self.rest("/patroni"))
+
     def serves(self) -> str:
         """Return `primary` or `replica` if this node is a healthy one.
 
@@ -416,13 +424,16 @@ class Pair:
             Trouble: If it is not yet.
         """
         says = self.rest("/patroni")
-        state, role = says.get("state"), says.get("role")
-        if state != "running":
-            raise Trouble(f"PostgreSQL on {self.name}: {state}")
+        role = self._role(says)
         if role == "replica" and says.get("replication_state") != "streaming":
             how = says.get("replication_state", "no replication")
             raise Trouble(f"{self.name} does not follow the primary yet: {how}")
-        return "primary" if role in ("primary", "master") else "replica"
+        return role
+
+    def _role(self, says: dict[str, Any]) -> str:
+        if (state := says.get("state")) != "running":
+            raise Trouble(f"PostgreSQL on {self.name}: {state}")
+        return "primary" if says.get("role") in ("primary", "master") else "replica"
 
     def comes_first(self) -> bool:
         """Whether this node is up and only the other one may lead, which is not up: its turn comes after this one's.
@@ -559,7 +570,8 @@ class Pair:
 
     def accounts(self) -> None:
         """Bring roles and databases to what is written, if this node leads."""
-        if self.serves() == "primary":
+        # A replica whose primary has its turn later has nothing to do here.
+        if self.runs_as() == "primary":
             self._tell_restored()
             path = self.library / "accounts.sql"
             text = path.read_text()
