@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.lab]
 def test_the_other_one_serves(pair: Pair, fault: Fault) -> None:
     felt = strike(pair, fault)
     assert pair.other(felt.former) in felt.answered
+    assert len(pair.holders()) == 1
 
 
 def test_ipv6_moves_along(patient: Pair) -> None:

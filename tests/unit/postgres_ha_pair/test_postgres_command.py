@@ -77,6 +77,21 @@ def test_a_node_comes_first_whose_other_alone_may_lead(
     assert here.comes_first() == first
 
 
+def test_roles_wait_for_no_primary_that_has_its_turn_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = pair.Pair(CCC)
+    monkeypatch.setattr(here, "rest", {"/patroni": {"state": "running", "role": "replica"}}.__getitem__)
+    with pytest.raises(pair.Trouble, match="db1 does not follow the primary yet: no replication"):
+        here.serves()
+    here.accounts()
+
+
+def test_roles_wait_for_a_server_that_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = pair.Pair(CCC)
+    monkeypatch.setattr(here, "rest", {"/patroni": {"state": "starting", "role": "replica"}}.__getitem__)
+    with pytest.raises(pair.Trouble, match="PostgreSQL on db1: starting"):
+        here.accounts()
+
+
 def test_a_time_says_of_which_zone_it_is() -> None:
     assert pair.moment("2030-01-31 13:00:00+01") == datetime(2030, 1, 31, 12, tzinfo=UTC)
     with pytest.raises(ValueError, match="2030-01-31 12:00:00"):
